@@ -1,0 +1,9 @@
+"""Networks, losses and tracking models; importing it registers them in mmdet's registries."""
+
+from clmot_qd.models import losses
+from clmot_qd.models.backbones import DLA
+from clmot_qd.models.heads import CenterEmbedHead
+from clmot_qd.models.mot import CLMOT
+from clmot_qd.models.necks import DLANeck
+
+__all__ = ["CLMOT", "DLA", "CenterEmbedHead", "DLANeck", "losses"]
