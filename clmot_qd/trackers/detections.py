@@ -1,0 +1,124 @@
+"""Checking and filtering what a detector hands to a tracker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+
+# In pixels. A box thinner than this has no area worth the name; a coordinate beyond this is a detector's overflow.
+_SMALLEST_SIDE, _LARGEST_COORDINATE = 1e-6, 1e9
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The usable detections of one frame.
+
+    Attributes:
+        bboxes: (n, 4) float64 xyxy, pixels, positive sides.
+        scores: (n,) float64, above the score threshold.
+        labels: (n,) int64.
+        embeds: (n, C) float64, not normalised; None if the frame came without.
+        index: (n,) int64, row of each in the arrays that were given.
+        num_rejected: rows left out because they cannot be used (see :func:`parse_detections`).
+    """
+
+    bboxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    embeds: np.ndarray | None
+    index: np.ndarray
+    num_rejected: int
+
+    def __len__(self) -> int:
+        """Return the number of usable detections."""
+        return len(self.index)
+
+
+def parse_detections(bboxes: Any, scores: Any, labels: Any, embeds: Any | None, score_thr: float) -> Detections:
+    """Check the arrays of one frame and keep the rows a tracker can use.
+
+    Dropped in silence: rows with ``score <= score_thr``. Dropped and counted in ``num_rejected``: rows with a value
+    that is not finite (whatever their score), and rows above the threshold whose box has no area (a side of zero) or a
+    coordinate beyond 1e9 pixels. The order of the rest is kept.
+
+    Args:
+        bboxes: (n, 4) xyxy pixels.
+        scores: (n,).
+        labels: (n,) integers.
+        embeds: (n, C), C >= 1, or None. Anything ``numpy.asarray`` understands, here and above.
+        score_thr: only larger scores are kept.
+
+    Raises:
+        InputError: a wrong shape or type, or a kept box with x2 < x1 or y2 < y1.
+    """
+    bboxes = _float_array("bboxes", bboxes)
+    if bboxes.shape == (0,):  # numpy's reading of an empty list
+        bboxes = bboxes.reshape(0, 4)
+    if bboxes.ndim != 2 or bboxes.shape[1] != 4:
+        raise InputError(f"bboxes: expected shape (n, 4) as (x1, y1, x2, y2), got {bboxes.shape}")
+    scores = _float_array("scores", scores)
+    _check_length("scores", scores, len(bboxes))
+    labels = _label_array(labels, len(bboxes))
+    embeds = None if embeds is None else _embed_array(embeds, len(bboxes))
+
+    finite = _finite_rows(bboxes, scores, embeds)
+    candidate = finite & (scores > score_thr)
+    _check_corners(bboxes, candidate)
+    usable = candidate & _representable(bboxes)
+    num_rejected = np.count_nonzero(~finite) + np.count_nonzero(candidate & ~usable)
+    index = np.flatnonzero(usable)
+    kept_embeds = None if embeds is None else embeds[index]
+    return Detections(bboxes[index], scores[index], labels[index], kept_embeds, index, int(num_rejected))
+
+
+def _float_array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor that wants a gradient
+        raise InputError(f"{name}: expected an array of numbers ({' '.join(str(error).split())})") from error
+
+
+def _label_array(labels: Any, length: int) -> np.ndarray:
+    labels = np.asarray(labels)
+    _check_length("labels", labels, length)
+    if length and labels.dtype.kind not in "iu":
+        raise InputError(f"labels: expected integers (class indices), got {labels.dtype}")
+    return labels.astype(np.int64)
+
+
+def _embed_array(embeds: Any, length: int) -> np.ndarray:
+    embeds = _float_array("embeds", embeds)
+    if embeds.shape == (0,) and length == 0:  # numpy's reading of an empty list
+        return embeds.reshape(0, 0)
+    if embeds.ndim != 2 or len(embeds) != length or (length and embeds.shape[1] == 0):
+        raise InputError(f"embeds: expected shape ({length}, C), one row per box, got {embeds.shape}")
+    return embeds
+
+
+def _check_length(name: str, values: np.ndarray, length: int) -> None:
+    if values.shape != (length,):
+        raise InputError(f"{name}: expected shape ({length},), one value per box, got {values.shape}")
+
+
+def _finite_rows(bboxes: np.ndarray, scores: np.ndarray, embeds: np.ndarray | None) -> np.ndarray:
+    """Return which rows hold finite numbers only. -> (n,) bool."""
+    finite = np.isfinite(bboxes).all(axis=1) & np.isfinite(scores)
+    return finite if embeds is None else finite & np.isfinite(embeds).all(axis=1)
+
+
+def _check_corners(bboxes: np.ndarray, checked: np.ndarray) -> None:
+    """Refuse boxes whose second corner lies before the first: most likely (x, y, w, h) was given."""
+    wrong = np.flatnonzero(checked & (bboxes[:, 2:] < bboxes[:, :2]).any(axis=1))
+    if len(wrong):
+        box = ", ".join(f"{value:g}" for value in bboxes[wrong[0]])
+        raise InputError(f"bboxes: row {wrong[0]} is ({box}), not (x1, y1, x2, y2) with x1 <= x2 and y1 <= y2")
+
+
+def _representable(bboxes: np.ndarray) -> np.ndarray:
+    """Return which boxes have an area, and numbers whose squares and ratios stay finite. (n, 4) -> (n,) bool."""
+    has_area = (bboxes[:, 2:] > bboxes[:, :2] + _SMALLEST_SIDE).all(axis=1)
+    return has_area & (np.abs(bboxes) < _LARGEST_COORDINATE).all(axis=1)
