@@ -17,6 +17,7 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from clmot_qd.geometry import boxes_to_original
 from clmot_qd.models.heads.center_targets import Centers, draw_gaussians, gaussian_radius, locate_centers
 
 HEATMAP_BIAS = -2.19  # sigmoid(-2.19) is about 0.1: few cells are centres (Lin et al., focal loss; CL-MOT release)
@@ -203,8 +204,11 @@ class CenterEmbedHead(CenterNetHead):
             InstanceData per image: bboxes (n, 4) xyxy, scores (n,), labels (n,), embeds (n, C) not normalised.
         """
         metas = [sample.metainfo for sample in batch_data_samples]
+        heatmap, size, offset = (maps[0] for maps in self.forward_detection(x))
         decoded = decode_centers(
-            *(maps[0] for maps in self.forward_detection(x)),
+            heatmap,
+            size.clamp(min=0),  # an untrained branch gives negative sizes, hence corners in the wrong order
+            offset,
             topk=self.test_cfg["topk"],
             kernel=self.test_cfg["local_maximum_kernel"],
         )
@@ -218,7 +222,7 @@ class CenterEmbedHead(CenterNetHead):
             bboxes = decoded.bboxes[i, keep[i]] * stride
             results.append(
                 InstanceData(
-                    bboxes=_to_original(bboxes, meta) if rescale else bboxes,
+                    bboxes=boxes_to_original(bboxes, *_letterbox_of(meta)) if rescale else bboxes,
                     scores=decoded.scores[i, keep[i]],
                     labels=decoded.labels[i, keep[i]],
                     embeds=embeds[image == i],
@@ -253,8 +257,6 @@ def _read(maps: Tensor, centers: Centers) -> Tensor:
     return maps.flatten(2)[centers.image, :, centers.cell].float()
 
 
-def _to_original(bboxes: Tensor, meta: dict) -> Tensor:
-    """Network-input pixels -> original-image pixels."""
-    top, _, left, _ = meta.get("pad_param", (0.0, 0.0, 0.0, 0.0))
-    shift = bboxes.new_tensor([left, top]).repeat(2)
-    return (bboxes - shift) / bboxes.new_tensor(meta.get("scale_factor", (1.0, 1.0))).repeat(2)
+def _letterbox_of(meta: dict) -> tuple[Sequence[float], Sequence[float]]:
+    """Scale factor (w, h) and margins (top, bottom, left, right) of a frame; none where the pipeline wrote none."""
+    return meta.get("scale_factor", (1.0, 1.0)), meta.get("pad_param", (0, 0, 0, 0))

@@ -43,9 +43,7 @@ class IterativeAggregation(BaseModule):
         bias: bool | str = True if use_dcn else "auto"
 
         def conv(channels: int) -> ConvModule:
-            return ConvModule(
-                channels, out_channels, 3, padding=1, conv_cfg=conv_cfg, norm_cfg=norm_cfg, bias=bias
-            )
+            return ConvModule(channels, out_channels, 3, padding=1, conv_cfg=conv_cfg, norm_cfg=norm_cfg, bias=bias)
 
         self.projections = nn.ModuleList(conv(channels) for channels in in_channels[1:])
         self.upsamples = nn.ModuleList(bilinear_upsample(out_channels, factor) for factor in factors)

@@ -1,0 +1,5 @@
+"""The tracking models."""
+
+from clmot_qd.models.mot.clmot import CLMOT
+
+__all__ = ["CLMOT"]
