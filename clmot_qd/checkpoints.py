@@ -174,16 +174,48 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such checkpoint file")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_log_history_globals()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{path}: not a checkpoint of plain tensors ({reason}); loading it could run code, so it is refused"
+            f"{path}: not a checkpoint of plain tensors ({_reason(error)}); loading it could run code, so it is refused"
         ) from None
     except (RuntimeError, EOFError, ValueError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: cannot be read as a checkpoint ({_reason(error)})") from None
     state = content.get("state_dict", content) if isinstance(content, dict) else None
     tensors = {k: v for k, v in state.items() if torch.is_tensor(v)} if isinstance(state, dict) else {}
     if not tensors:
         raise InputError(f"{path}: holds no tensors; is it a checkpoint?")
     return tensors
+
+
+def _reason(error: Exception) -> str:
+    """The telling sentence of torch's message, which may be many lines of advice, or the kind of error."""
+    text = str(error)
+    told = text.rpartition("WeightsUnpickler error:")[2] or text
+    return (told.strip().splitlines() or [type(error).__name__])[0].split(" was not an allowed")[0]
+
+
+def _log_history_globals() -> list:
+    """What the training log in an mmengine checkpoint is pickled with, all of it harmless.
+
+    mmengine stores its log curves (``HistoryBuffer``, numpy arrays) beside the weights, and their statistics by
+    ``getattr(HistoryBuffer, name)``. A general ``getattr`` could reach code, so a stand-in takes its place.
+    """
+    import numpy as np
+    from mmengine.logging.history_buffer import HistoryBuffer
+
+    def statistic(owner: object, name: str) -> object:
+        if owner is not HistoryBuffer or name.startswith("_"):
+            raise pickle.UnpicklingError(f"attribute '{name}' of {owner!r} is asked for")
+        return getattr(owner, name)
+
+    multiarray = np.empty(0).__reduce__()[0].__module__  # numpy._core.multiarray; numpy.core.multiarray before 2.0
+    reconstruct, scalar = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
+    aliases = [
+        (function, f"{module}.{name}")
+        for module in {multiarray, "numpy._core.multiarray", "numpy.core.multiarray"}
+        for function, name in ((reconstruct, "_reconstruct"), (scalar, "scalar"))
+    ]
+    dtypes = [type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64", "bool")]
+    return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *aliases, (statistic, "builtins.getattr")]

@@ -1,0 +1,1 @@
+"""Using the package from Python: running configurations, tracking frames, reading and writing video."""

@@ -1,0 +1,164 @@
+"""Configurations, runners and models, with a user's mistakes told as one line."""
+
+from __future__ import annotations
+
+import os
+import os.path as osp
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from clmot_qd.errors import InputError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+    from torch import nn
+
+Built = TypeVar("Built")
+
+
+def find_config(name: str) -> str:
+    """A path as it is; otherwise the packaged configuration of that file name (``.py`` may be left out).
+
+    Raises:
+        InputError: Neither a file nor the name of a packaged configuration; similar names are listed.
+    """
+    if osp.isfile(name):
+        return name
+    root = packaged_configs()
+    stem = osp.basename(name).removesuffix(".py")
+    known = {path.stem: path for path in sorted(root.rglob("*.py")) if "_base_" not in path.parts}
+    if stem in known:
+        return str(known[stem])
+    import difflib
+
+    close = difflib.get_close_matches(stem, known, n=3, cutoff=0.3)
+    hint = f"; did you mean {', '.join(close)}?" if close else ""
+    raise InputError(f"configuration '{name}' is neither a file nor a packaged configuration{hint}")
+
+
+def packaged_configs() -> Path:
+    """The folder of configurations that came with the package (wheel or editable install)."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / ".mim" / "configs", package.parent / "configs"):
+        if folder.is_dir():
+            return folder
+    raise InputError(f"{package}: the configurations are missing from this installation; install the package again")
+
+
+def load_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
+    """Read a configuration by path or packaged name and apply ``--cfg-options``.
+
+    Raises:
+        InputError: It is not there, cannot be parsed, or an option names an unknown place.
+    """
+    from mmengine.config import Config
+
+    path = find_config(name)
+    try:
+        config = Config.fromfile(path)
+        config.merge_from_dict(dict(options or {}))
+    except InputError:
+        raise
+    except (OSError, SyntaxError, KeyError, TypeError, ValueError, AttributeError, ImportError) as error:
+        raise InputError(f"{path}: cannot be read as a configuration ({_first_line(error)})") from error
+    return config
+
+
+def build_runner(config: Config) -> Runner:
+    """The runner of a configuration.
+
+    Raises:
+        InputError: A type that no registry knows or an argument that a class does not take, naming it.
+    """
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    return explain_build(lambda: RUNNERS.build(config) if "runner_type" in config else Runner.from_cfg(config))
+
+
+def explain_build(build: Callable[[], Built]) -> Built:
+    """Run ``build``; what a registry says of a wrong type or argument becomes an InputError."""
+    try:
+        return build()
+    except KeyError as error:
+        if "registry" in str(error):
+            raise InputError(f"the configuration names something unknown: {_first_line(error)}") from error
+        raise
+    except TypeError as error:
+        if "unexpected keyword argument" in str(error) or "required positional argument" in str(error):
+            raise InputError(f"the configuration has a wrong argument: {_first_line(error)}") from error
+        raise
+
+
+def check_load_from(config: Config) -> None:
+    """Refuse a configuration whose ``load_from`` names a file that is not there, before data are read.
+
+    Raises:
+        InputError: It is not there; a name with a scheme (``https://``, ``torchvision://``) is left to mmengine.
+    """
+    path = config.get("load_from")
+    if path and "://" not in path and not osp.isfile(path):
+        raise InputError(
+            f"load_from: no checkpoint file '{path}': train or convert it first, or start without it "
+            "(--cfg-options load_from=None)"
+        )
+
+
+def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> str:
+    """Load a checkpoint into ``model``, all of it or not at all.
+
+    Args:
+        model: The model; training-only parts (projector, identity classifier, loss weights) may be missing in the file
+            or in the model.
+        path: A checkpoint of this package, or of another project after ``tools/convert_checkpoint.py``.
+
+    Returns:
+        A line for the log.
+
+    Raises:
+        InputError: The file is unreadable or belongs to another model; the message counts and names what does not fit.
+    """
+    from clmot_qd.checkpoints import compare_with_model, read_state_dict
+
+    state = read_state_dict(path)
+    report = compare_with_model(state, model)
+    missing = [key for key in report.missing if not key.startswith(TRAINING_ONLY)]
+    unexpected = [key for key in report.unexpected if not key.startswith(TRAINING_ONLY)]
+    wrong = [*missing, *unexpected, *(key for key, _, _ in report.mismatched)]
+    if wrong:
+        counts = str(report).splitlines()[0]
+        raise InputError(
+            f"{os.fspath(path)}: not a checkpoint of this model ({counts}; the first: {wrong[0]}); give the "
+            "configuration it was trained with, or run tools/convert_checkpoint.py if it comes from another project"
+        )
+    model.load_state_dict({key: value for key, value in state.items() if key not in report.unexpected}, strict=False)
+    return f"{os.fspath(path)}: {report.matched} tensors loaded"
+
+
+TRAINING_ONLY = ("projector.", "id_head.", "task_weighting.", "loss_embed.", "data_preprocessor.")
+
+
+def _first_line(error: BaseException) -> str:
+    """The first line of what an exception says, without a KeyError's quotes."""
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    return (text.strip().splitlines() or [type(error).__name__])[0]
+
+
+def parse_options(pairs: list[str] | None) -> dict[str, Any]:
+    """``["a.b=1", "c=[x,y]"]`` -> ``{"a.b": 1, "c": ["x", "y"]}``, by mmengine's own grammar.
+
+    Raises:
+        InputError: A pair has no equals sign.
+    """
+    import argparse
+
+    from mmengine.config import DictAction
+
+    for pair in pairs or []:
+        if "=" not in pair:
+            raise InputError(f"--cfg-options {pair}: write KEY=VALUE, e.g. train_dataloader.batch_size=4")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=DictAction)
+    return parser.parse_args(["--options", *pairs]).options if pairs else {}

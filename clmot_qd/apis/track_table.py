@@ -1,0 +1,34 @@
+"""From the tracks of single frames to the table of a video that files and scores are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from clmot_qd.datasets.mot_text import MotTable, make_table
+from clmot_qd.trackers import Tracks
+
+
+def stack_tracks(tracks: Sequence[Tracks], frames: Sequence[int], class_ids: Sequence[int] | None = None) -> MotTable:
+    """Stack the tracks of a video's frames.
+
+    Args:
+        tracks: One per frame, boxes xyxy.
+        frames: The number of each frame, as result files count.
+        class_ids: Number of each label; None leaves the class open (-1), as the MOTChallenge server wants it.
+
+    Returns:
+        Rows in the order of the frames, boxes x, y, w, h.
+    """
+    if not tracks:
+        return make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
+    corners = np.concatenate([found.bboxes for found in tracks]).astype(np.float64)
+    labels = np.concatenate([found.labels for found in tracks])
+    return make_table(
+        frames=np.repeat(np.asarray(frames, dtype=np.int64), [len(found) for found in tracks]),
+        ids=np.concatenate([found.instances_id for found in tracks]),
+        bboxes=np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]),
+        scores=np.concatenate([found.scores for found in tracks]),
+        class_ids=None if class_ids is None else np.asarray(class_ids)[labels],
+    )

@@ -1,0 +1,26 @@
+# CL-MOT small enough to learn the demo data from scratch in minutes on two CPU cores, without identities: a ResNet-18 of a
+# quarter of the channels (DLA computes at full resolution, which a CPU feels) under DLANeck without DCN.
+_base_ = [
+    "../_base_/models/clmot_dla34.py",
+    "../_base_/datasets/demo.py",
+    "../_base_/schedules/adam_40e.py",
+    "../_base_/default_runtime.py",
+]
+width = 16  # channels of the first stage; ResNet-18 has 64
+embed_channels = 64
+epochs, drop = 24, 18
+
+model = dict(
+    detector=dict(
+        backbone=dict(_delete_=True, type="ResNet", depth=18, base_channels=width, stem_channels=width, norm_eval=False),
+        neck=dict(in_channels=(width, 2 * width, 4 * width, 8 * width), use_dcn=False),
+        bbox_head=dict(in_channels=width, feat_channels=64, embed_channels=embed_channels),
+    ),
+)
+train_cfg = dict(max_epochs=epochs, val_interval=epochs)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=100),
+    dict(type="MultiStepLR", by_epoch=True, milestones=[drop], gamma=0.1),
+]
+default_hooks = dict(logger=dict(interval=15), checkpoint=dict(interval=epochs, max_keep_ckpts=1))

@@ -1,0 +1,169 @@
+"""TrackingInferencer, track_to_files and the comparison of embeddings, with an untrained tiny model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from tiny_data import SIZE, shrink, write_tiny_data
+
+from clmot_qd.apis.comparison import (
+    COLUMNS,
+    MOTION,
+    RANDOM,
+    TRAINED,
+    compare_embeddings,
+    comparison_table,
+    write_comparison,
+)
+from clmot_qd.apis.inferencer import TrackingInferencer
+from clmot_qd.apis.running import build_runner, load_config
+from clmot_qd.apis.track_files import name_of, track_to_files
+from clmot_qd.datasets.mot_text import read_tracks
+from clmot_qd.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A configuration on tiny pictures that tracks everything, and a checkpoint of its random weights."""
+    folder = tmp_path_factory.mktemp("project")
+    config = shrink(load_config("clmot_tiny_demo"), write_tiny_data(folder, frames=6))
+    config.model.tracker.conf_thr = 0.0
+    config.model.detector.test_cfg = dict(topk=5, local_maximum_kernel=3, score_thr=0.0)
+    config.work_dir = str(folder / "run")
+    config.dump(folder / "config.py")
+    runner = build_runner(config)
+    torch.manual_seed(0)
+    runner.model.init_weights()
+    with torch.no_grad():  # sizes of an untrained head are about 0
+        runner.model.detector.bbox_head.wh_head[-1].bias.fill_(6.0)
+    torch.save({"state_dict": runner.model.state_dict()}, folder / "model.pth")
+    return dict(
+        config=str(folder / "config.py"), checkpoint=str(folder / "model.pth"), frames=str(folder / "img/clip-1")
+    )
+
+
+@pytest.fixture
+def tracking(project: dict[str, str]) -> TrackingInferencer:
+    return TrackingInferencer(project["config"], project["checkpoint"], device="cpu")
+
+
+def frames_of(project: dict[str, str]) -> list[np.ndarray]:
+    return [cv2.imread(str(path)) for path in sorted(Path(project["frames"]).iterdir())]
+
+
+def test_files_arrays_and_single_updates_give_the_same_tracks(
+    tracking: TrackingInferencer, project: dict[str, str]
+) -> None:
+    from_folder = list(tracking.stream(project["frames"]))
+    from_arrays = list(tracking.stream(frames_of(project)))
+    tracking.reset()
+    one_by_one = [tracking.update(frame) for frame in frames_of(project)]
+    assert len(from_folder) == 6
+    assert len(from_folder[0]) > 0
+    for a, b, c in zip(from_folder, from_arrays, one_by_one):
+        np.testing.assert_array_equal(a.instances_id, b.instances_id)
+        np.testing.assert_array_equal(a.bboxes, b.bboxes)
+        np.testing.assert_array_equal(a.instances_id, c.instances_id)
+        np.testing.assert_array_equal(a.bboxes, c.bboxes)
+
+
+def test_the_test_command_and_the_inferencer_agree(tracking: TrackingInferencer, project: dict[str, str]) -> None:
+    config = load_config(project["config"])
+    config.test_evaluator.out_dir = str(Path(project["config"]).parent / "results")
+    config.load_from = project["checkpoint"]
+    build_runner(config).test()
+    written = read_tracks(Path(config.test_evaluator.out_dir) / "clip-1.txt")
+    streamed = list(tracking.stream(project["frames"]))
+    np.testing.assert_array_equal(written.ids, np.concatenate([t.instances_id for t in streamed]))
+    corners = np.concatenate([t.bboxes for t in streamed])
+    np.testing.assert_allclose(written.bboxes[:, :2], corners[:, :2], atol=2e-3)
+
+
+def test_files_are_complete_and_named_after_the_source(
+    tracking: TrackingInferencer, project: dict[str, str], tmp_path: Path
+) -> None:
+    written = track_to_files(tracking, project["frames"], tmp_path / "out", max_frames=4)
+    assert [p.name for p in written] == ["tracks.txt", "tracks.mp4", "contact_sheet.png"]
+    table = read_tracks(written[0])
+    assert set(table.frames.tolist()) == {1, 2, 3, 4}
+    capture = cv2.VideoCapture(str(written[1]))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 4
+    assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == 5 * SIZE[0]
+    assert cv2.imread(str(written[2])) is not None
+
+
+def test_a_broken_picture_leaves_no_file_behind(
+    tracking: TrackingInferencer, project: dict[str, str], tmp_path: Path
+) -> None:
+    clip = tmp_path / "clip"
+    clip.mkdir()
+    for i, frame in enumerate(frames_of(project)[:2]):
+        cv2.imwrite(str(clip / f"{i}.png"), frame)
+    (clip / "2.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"2\.png"):
+        track_to_files(tracking, clip, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("a/My clip.mp4", "My_clip"), ("MOT17-02/img1", "MOT17-02"), ("frames/*.png", "video"), ("x/clip-1", "clip-1")],
+)
+def test_result_folder_names(source: str, name: str) -> None:
+    assert name_of(source) == name
+
+
+@pytest.mark.parametrize("frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
+def test_a_frame_of_another_kind_is_refused(tracking: TrackingInferencer, frame: np.ndarray) -> None:
+    with pytest.raises(InputError, match="uint8"):
+        tracking.update(frame)
+
+
+def test_another_size_in_mid_video_is_refused_and_reset_allows_it(tracking: TrackingInferencer) -> None:
+    tracking.update(np.zeros((40, 60, 3), np.uint8))
+    with pytest.raises(InputError, match=r"frame 1: is 50x40, the frames before it are 60x40"):
+        tracking.update(np.zeros((40, 50, 3), np.uint8))
+    tracking.reset()
+    tracking.update(np.zeros((40, 50, 3), np.uint8))
+
+
+def test_a_checkpoint_of_another_model_is_refused(project: dict[str, str]) -> None:
+    options = {"model.detector.bbox_head.embed_channels": 32}
+    with pytest.raises(InputError, match=r"not a checkpoint of this model.*embed_head"):
+        TrackingInferencer(project["config"], project["checkpoint"], "cpu", options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model.tracker.conf": 1}, "conf"),
+        ({"model.tracker.type": "JDETraker"}, "JDETraker"),
+        ({"model.tracker": None}, "model.tracker is not set"),
+    ],
+)
+def test_mistakes_in_the_configuration_are_named(project: dict[str, str], options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TrackingInferencer(project["config"], project["checkpoint"], "cpu", options)
+
+
+def test_a_misspelt_configuration_name_gets_a_suggestion() -> None:
+    with pytest.raises(InputError, match=r"did you mean .*clmot_tiny_demo"):
+        load_config("clmot_tiny_dem")
+
+
+def test_the_comparison_uses_one_set_of_detections(project: dict[str, str], tmp_path: Path) -> None:
+    scores = compare_embeddings(project["config"], project["checkpoint"], seed=1, progress=lambda line: None)
+    assert list(scores) == [TRAINED, RANDOM, MOTION]
+    table = comparison_table(scores).splitlines()
+    assert len(table) == 4
+    write_comparison(scores, tmp_path / "c.json")
+    numbers = json.loads((tmp_path / "c.json").read_text())
+    assert numbers[MOTION].keys() == set(COLUMNS)
+    counts = {kind: row["FP"] - row["FN"] for kind, row in numbers.items()}  # predictions minus truth
+    shown = {kind: -c for kind, c in counts.items()}
+    assert max(shown.values()) - min(shown.values()) <= 20, "the three runs see different detections"

@@ -1,0 +1,24 @@
+"""Fixtures shared by the whole suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real sequences that lie beside a developer's checkout; absent on a user's machine."""
+    path = REPOSITORY.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("the real sequences are not beside this checkout (their licence forbids shipping them)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Small recorded files that ship with the tests; tests/data/README.md names their origin."""
+    return REPOSITORY / "tests" / "data"

@@ -1,0 +1,34 @@
+"""Show what the trained embeddings are worth: the same detections tracked with them, with random ones and without."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="path, or name of a packaged configuration; its test set is tracked")
+    parser.add_argument("checkpoint", help="trained weights")
+    parser.add_argument("--out", help="also write the numbers to this JSON file")
+    parser.add_argument("--seed", type=int, default=0, help="of the random weights (default: 0)")
+    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> int:
+    from clmot_qd.apis.comparison import compare_embeddings, comparison_table, write_comparison
+    from clmot_qd.apis.running import parse_options
+
+    scores = compare_embeddings(args.config, args.checkpoint, parse_options(args.cfg_options), args.seed)
+    print("\n" + comparison_table(scores))
+    if args.out:
+        write_comparison(scores, args.out)
+    return 0
+
+
+if __name__ == "__main__":
+    arguments = parse()  # before anything heavy is imported, so that --help answers at once
+
+    from clmot_qd.errors import run_command
+
+    run_command(lambda: main(arguments))

@@ -1,0 +1,29 @@
+"""Convert a public checkpoint (CL-MOT, FairMOT, CenterNet) to this package's key names."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", help="the public file, e.g. ctdet_coco_dla_2x.pth")
+    parser.add_argument("out", help="the file to write")
+    parser.add_argument("--source", required=True, help="clmot, fairmot or centernet")
+    parser.add_argument("--config", help="report what fits this configuration's model and drop what has another shape")
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> int:
+    from clmot_qd.apis.conversion import convert_file
+
+    print(convert_file(args.checkpoint, args.out, args.source, args.config))
+    return 0
+
+
+if __name__ == "__main__":
+    arguments = parse()  # before anything heavy is imported, so that --help answers at once
+
+    from clmot_qd.errors import run_command
+
+    run_command(lambda: main(arguments))

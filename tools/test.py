@@ -1,0 +1,52 @@
+"""Test a model: python tools/test.py CONFIG CHECKPOINT, or mim test clmot_qd CONFIG --checkpoint CHECKPOINT."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="path, or name of a packaged configuration")
+    parser.add_argument("checkpoint", nargs="?", help="checkpoint file")
+    parser.add_argument("--checkpoint", dest="checkpoint_option", help="the same, as mim passes it")
+    parser.add_argument("--work-dir", help="folder for logs and metrics (default: work_dirs/CONFIG)")
+    parser.add_argument("--out-dir", help="write a MOT-format text file per sequence and metrics.json here")
+    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> int:
+    from clmot_qd.apis.running import build_runner, load_config, load_weights, parse_options
+    from clmot_qd.errors import InputError
+
+    checkpoint = args.checkpoint or args.checkpoint_option
+    if not checkpoint:
+        raise InputError("no checkpoint given: name the file of the trained weights, e.g. work_dirs/RUN/epoch_40.pth")
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    config = load_config(args.config, parse_options(args.cfg_options))
+    config.launcher = args.launcher
+    config.work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    config.load_from = None  # load_weights refuses a checkpoint of another model, where the runner would only warn
+    if args.out_dir:
+        evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
+        for evaluator in evaluators:
+            if evaluator.type == "TrackEvalMetric":
+                evaluator.out_dir = args.out_dir
+    runner = build_runner(config)
+    model = getattr(runner.model, "module", runner.model)
+    runner.logger.info(load_weights(model, checkpoint))
+    runner.test()
+    return 0
+
+
+if __name__ == "__main__":
+    arguments = parse()  # before anything heavy is imported, so that --help answers at once
+
+    from clmot_qd.errors import run_command
+
+    run_command(lambda: main(arguments))

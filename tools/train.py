@@ -1,0 +1,58 @@
+"""Train a model: python tools/train.py CONFIG, or mim train clmot_qd CONFIG."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", help="path, or name of a packaged configuration")
+    parser.add_argument("--work-dir", help="folder for logs and checkpoints (default: work_dirs/CONFIG)")
+    parser.add_argument("--amp", action="store_true", help="train with automatic mixed precision")
+    parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate to the batch size in use")
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="auto",
+        help="go on from this checkpoint; without a value from the latest one in the work dir",
+    )
+    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace) -> int:
+    from clmot_qd.apis.running import build_runner, check_load_from, load_config, parse_options
+    from clmot_qd.errors import InputError
+
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    config = load_config(args.config, parse_options(args.cfg_options))
+    config.launcher = args.launcher
+    if args.work_dir or not config.get("work_dir"):
+        config.work_dir = args.work_dir or f"work_dirs/{Path(args.config).stem}"
+    if args.amp:
+        config.optim_wrapper.update(type="AmpOptimWrapper", loss_scale="dynamic")
+    if args.auto_scale_lr:
+        if "base_batch_size" not in config.get("auto_scale_lr", {}):
+            raise InputError(f"{args.config}: --auto-scale-lr needs the key auto_scale_lr.base_batch_size")
+        config.auto_scale_lr.enable = True
+    if args.resume:
+        if args.resume != "auto" and not Path(args.resume).is_file():
+            raise InputError(f"{args.resume}: no such checkpoint file (--resume)")
+        config.resume = True
+        config.load_from = None if args.resume == "auto" else args.resume
+    check_load_from(config)
+    build_runner(config).train()
+    return 0
+
+
+if __name__ == "__main__":
+    arguments = parse()  # before anything heavy is imported, so that --help answers at once
+
+    from clmot_qd.errors import run_command
+
+    run_command(lambda: main(arguments))
