@@ -12,10 +12,16 @@ epochs, drop = 24, 18
 
 model = dict(
     detector=dict(
-        backbone=dict(_delete_=True, type="ResNet", depth=18, base_channels=width, stem_channels=width, norm_eval=False),
+        backbone=dict(
+            _delete_=True, type="ResNet", depth=18, base_channels=width, stem_channels=width, norm_eval=False
+        ),
         neck=dict(in_channels=(width, 2 * width, 4 * width, 8 * width), use_dcn=False),
         bbox_head=dict(in_channels=width, feat_channels=64, embed_channels=embed_channels),
     ),
+    # From scratch at this learning rate triplets first pull everything to one point; NT-Xent does not.
+    loss_embed=dict(_delete_=True, type="NTXentPairLoss", temperature=0.1),
+    # Four pictures a second: people jump out of any motion gate, so appearance alone decides the first round.
+    tracker=dict(gate_thr=1e6, motion_weight=0.0),
 )
 train_cfg = dict(max_epochs=epochs, val_interval=epochs)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

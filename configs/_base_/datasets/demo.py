@@ -13,7 +13,9 @@ two_view_pipeline = [
         transforms=[
             dict(type="ColourJitterHSV", fraction=0.5),
             dict(type="Letterbox", scale=input_size),
-            dict(type="TrackRandomAffine", max_rotate_degree=5, max_translate_ratio=0.1, scaling_ratio_range=(0.7, 1.2)),
+            dict(
+                type="TrackRandomAffine", max_rotate_degree=5, max_translate_ratio=0.1, scaling_ratio_range=(0.7, 1.2)
+            ),
         ],
     ),
     _base_.two_view_pipeline[-1],

@@ -1,0 +1,187 @@
+"""Reading a COCO or CocoVID annotation file with every mistake named, for all our data sets.
+
+mmdet's own data sets answer a misspelt class with an empty set, a missing file with a stack trace from pycocotools and
+a damaged annotation with a KeyError. :class:`CheckedCoco` checks the file while it is read;
+:class:`CheckedAnnotations` is the mixin that makes a data set use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmdet.datasets.api_wrappers import COCO
+from mmengine import fileio
+from mmengine.dataset import BaseDataset
+
+from clmot_qd.errors import InputError
+
+IMAGE_KEYS = ("id", "file_name", "width", "height")
+ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox")
+CATEGORY_KEYS = ("id", "name")
+
+
+def read_coco(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read and check an annotation file; ``annotations`` may be absent or empty, a missing ``area`` is w * h.
+
+    Raises:
+        InputError: no file, no JSON (truncated, say), a list or a key missing, an id used twice, a box that is not four
+            numbers, a category that is not listed. One line that names the file and the entry.
+    """
+    dataset = _load_json(path)
+    if not isinstance(dataset, dict) or not {"images", "categories"} <= dataset.keys():
+        raise InputError(f"{path}: not in COCO format: it needs the lists 'images', 'annotations' and 'categories'")
+    annotations = dataset.setdefault("annotations", [])
+    _check_entries(path, "image", dataset["images"], IMAGE_KEYS)
+    _check_entries(path, "category", dataset["categories"], CATEGORY_KEYS)
+    _check_entries(path, "annotation", annotations, ANNOTATION_KEYS)
+    _check_boxes(path, annotations)
+    _check_categories(path, dataset)
+    for annotation in annotations:
+        annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
+    return dataset
+
+
+def _load_json(path: str | os.PathLike[str]) -> Any:
+    if not Path(path).is_file():
+        raise InputError(f"ann_file: no file {str(path)!r}: correct ann_file or data_root of the data set")
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{path}: no valid JSON ({error.msg} at {place}): truncated? Write the file again") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no text in UTF-8 ({error.reason} at byte {error.start})") from error
+
+
+def _check_entries(path: str | os.PathLike[str], kind: str, entries: list[dict], keys: Sequence[str]) -> None:
+    seen = set()
+    for index, entry in enumerate(entries):
+        missing = [key for key in keys if key not in entry]
+        if missing:
+            raise InputError(f"{path}: {kind} {entry.get('id', f'number {index}')} has no {missing[0]!r}")
+        if entry["id"] in seen:
+            raise InputError(f"{path}: {kind} id {entry['id']} is used twice: give every {kind} its own id")
+        seen.add(entry["id"])
+
+
+def _check_boxes(path: str | os.PathLike[str], annotations: list[dict]) -> None:
+    for annotation in annotations:
+        bbox = annotation["bbox"]
+        if len(bbox) != 4 or not all(isinstance(side, (int, float)) for side in bbox):
+            raise InputError(f"{path}: annotation {annotation['id']}: bbox must be [x, y, w, h] in pixels, not {bbox}")
+
+
+def _check_categories(path: str | os.PathLike[str], dataset: dict[str, Any]) -> None:
+    known = {category["id"] for category in dataset["categories"]}
+    for annotation in dataset["annotations"]:
+        if annotation["category_id"] not in known:
+            raise InputError(
+                f"{path}: annotation {annotation['id']} has category_id {annotation['category_id']}, "
+                f"which 'categories' does not list ({sorted(known)})"
+            )
+
+
+class CheckedCoco(COCO):
+    """mmdet's COCO index over a checked file, with classes in the order asked for.
+
+    The parent returns category ids in the order of the *file*, so that label i would not mean ``classes[i]`` when the
+    two orders differ, and drops unknown names in silence. It also prints.
+    """
+
+    def __init__(self, annotation_file: str | os.PathLike[str]) -> None:
+        """Read, check and index the file."""
+        super().__init__()
+        self.path = annotation_file
+        self.dataset = read_coco(annotation_file)
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.createIndex()
+        self.img_ann_map, self.cat_img_map = self.imgToAnns, self.catToImgs
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of all categories, in the order of the file."""
+        return tuple(category["name"] for category in self.dataset["categories"])
+
+    def get_cat_ids(
+        self, cat_names: Sequence[str] = (), sup_names: Sequence[str] = (), cat_ids: Sequence[int] = ()
+    ) -> list[int]:
+        """Category ids of ``cat_names`` in that order; without names the parent's answer.
+
+        Raises:
+            InputError: a name that the file does not list.
+        """
+        if not cat_names:
+            return super().get_cat_ids(cat_names, sup_names, cat_ids)
+        ids = {category["name"]: category["id"] for category in self.dataset["categories"]}
+        unknown = [name for name in cat_names if name not in ids]
+        if unknown:
+            raise InputError(
+                f"metainfo.classes: {self.path} has no class {unknown[0]!r}; its classes are {', '.join(ids)}"
+            )
+        return [ids[name] for name in cat_names]
+
+
+class CheckedAnnotations(BaseDataset):
+    """Mixin for mmdet data sets with COCO files: friendly errors, ``classes`` in the user's order.
+
+    * ``metainfo`` without ``classes`` means all classes of the file, in its order;
+    * ``data_prefix`` may name the image root ``img`` (mmdet's image data sets) or ``img_path`` (its video data sets);
+    * the file is read by :class:`CheckedCoco`;
+    * with ``check_files`` every listed image file must exist when the data set is built;
+    * a data set without a sample is an error.
+
+    Labels follow ``metainfo.classes``. mmdet's ``CocoMetric`` with an ``ann_file`` numbers by the file's order instead:
+    list the classes in that order where you use it.
+    """
+
+    METAINFO: dict[str, Any] = {"classes": ()}  # noqa: RUF012 (mmengine's name, it makes copies)
+
+    def __init__(self, *args: Any, check_files: bool = True, **kwargs: Any) -> None:
+        """Take ``check_files``; the rest goes to the parent."""
+        self.check_files = check_files
+        super().__init__(*args, **kwargs)
+
+    def COCOAPI(self, annotation_file: str) -> CheckedCoco:
+        """Read the annotation file (mmdet's name for that) and fill in ``classes`` where none were asked for."""
+        coco = CheckedCoco(annotation_file)
+        classes = self._metainfo["classes"] or coco.class_names
+        if isinstance(classes, str):
+            raise InputError(f"metainfo.classes: {classes!r} is a string, not a list: write classes=({classes!r},)")
+        self._metainfo["classes"] = tuple(classes)
+        return coco
+
+    def filter_data(self) -> list[dict]:
+        """Filter as the parent does, then refuse a data set without a sample."""
+        return self._require_samples(super().filter_data())
+
+    def _require_samples(self, samples: list[dict]) -> list[dict]:
+        if not samples:
+            raise InputError(
+                f"{self.ann_file}: no image is left to use: it lists none, "
+                f"or filter_cfg drops them all (classes: {', '.join(self._metainfo['classes'])})"
+            )
+        return samples
+
+    def _join_prefix(self) -> None:
+        prefixes = self.data_prefix
+        root = prefixes.get("img", prefixes.get("img_path", ""))
+        prefixes.update(img=root, img_path=root)
+        super()._join_prefix()
+
+    def _check_files(self, paths: Iterable[str]) -> None:
+        """Raise InputError if ``check_files`` is on and a path does not exist."""
+        if not self.check_files:
+            return
+        arguments = self.backend_args
+        missing = [path for path in paths if not fileio.exists(path, backend_args=arguments)]
+        if missing:
+            raise InputError(
+                f"{missing[0]}: no such image, though {self.ann_file} lists it "
+                f"({len(missing)} missing in all): correct data_root or data_prefix, or take it out"
+            )

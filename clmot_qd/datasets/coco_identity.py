@@ -1,0 +1,52 @@
+"""Detection data with global identities: what the supervised baseline (identity classification) reads."""
+
+from __future__ import annotations
+
+from mmdet.registry import DATASETS
+
+from clmot_qd.errors import InputError
+
+from .coco_detection import CocoDetectionDataset
+
+
+@DATASETS.register_module()
+class CocoIdentityDataset(CocoDetectionDataset):
+    """Single frames whose instances carry ``instance_id``, renumbered 1 ... ``metainfo['num_ids']``.
+
+    mmdet's ``CocoDataset`` drops the identities. Here the identities of the objects in use (classes asked for, not
+    ignored) get contiguous numbers in the order of their ids in the file, so that id - 1 is a class index for a
+    classifier with ``num_ids`` outputs. Read them with ``LoadTrackAnnotations``. The numbers are those of the whole
+    file, whatever ``filter_cfg`` or ``indices`` leave.
+
+    Raises:
+        InputError: an object in use has no ``instance_id`` (or a negative one), and all of the parent's.
+    """
+
+    def parse_data_info(self, raw_data_info: dict) -> dict:
+        """Parse one image; every instance has the ``instance_id`` of the file."""
+        parsed = super().parse_data_info({**raw_data_info, "raw_ann_info": []})
+        for annotation in raw_data_info["raw_ann_info"]:
+            # One at a time: the parent does not say which annotations it left out.
+            kept = super().parse_data_info({**raw_data_info, "raw_ann_info": [annotation]})["instances"]
+            parsed["instances"] += [{**instance, "instance_id": self._identity(annotation)} for instance in kept]
+        return parsed
+
+    def _identity(self, annotation: dict) -> int:
+        identity = annotation.get("instance_id")
+        if identity is None or identity < 0:
+            raise InputError(
+                f"{self.ann_file}: annotation {annotation['id']} has no instance_id, which identity classification "
+                "needs: add identities, or train without them (WithinFrameTwoView)"
+            )
+        return identity
+
+    def load_data_list(self) -> list[dict]:
+        """Load all images, renumber the identities and count them."""
+        data_list = super().load_data_list()
+        instances = [instance for info in data_list for instance in info["instances"]]
+        identities = sorted({instance["instance_id"] for instance in instances})
+        numbers = {identity: number for number, identity in enumerate(identities, start=1)}
+        for instance in instances:
+            instance["instance_id"] = numbers[instance["instance_id"]]
+        self._metainfo["num_ids"] = len(identities)
+        return data_list

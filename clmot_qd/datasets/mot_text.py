@@ -1,0 +1,318 @@
+"""MOTChallenge text files: ground truth, detections, tracking results and seqinfo.ini.
+
+One row is one box, the fields of a row are separated by commas (or by blanks)::
+
+    ground truth, MOT16 and later   frame, id, x, y, w, h, mark, class, visibility
+    ground truth, MOT15             frame, id, x, y, w, h, mark, X, Y, Z          (world coordinates or -1)
+    detections                      frame, -1, x, y, w, h, score[, ...]
+    results                         frame, id, x, y, w, h, score, -1, -1, -1
+
+Frames count from 1; x, y is the upper left corner in pixels of the original image. Boxes come back as they stand in the
+file: nothing is rounded, nothing is shifted by one. Rows may stand in any order. A malformed row raises
+:class:`~clmot_qd.errors.InputError` with its line.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clmot_qd.errors import InputError
+from clmot_qd.files import atomic_path
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+PathLike = str | os.PathLike[str]
+
+#: Names of the MOTChallenge classes 1..13, spelled as in mmdet's ``MOTChallengeDataset``.
+MOT_CLASSES = (
+    "pedestrian",
+    "person_on_vehicle",
+    "car",
+    "bicycle",
+    "motorbike",
+    "non_mot_vehicle",
+    "static_person",
+    "distractor",
+    "occluder",
+    "occluder_on_ground",
+    "occluder_full",
+    "reflection",
+    "crowd",
+)
+
+# Only MOT15's ground truth has ten columns: after the mark come world coordinates, not class and visibility.
+_MOT15_COLUMNS = 10
+_ROW = "frame,id,x,y,w,h,score (or mark)[,class,visibility]"
+_REQUIRED_COLUMNS = 7
+
+
+@dataclass(frozen=True)
+class MotTable:
+    """The rows of one MOT text file, column by column, in the order of the file.
+
+    Args:
+        frames: (n,) frame numbers, from 1.
+        ids: (n,) identities; -1 where the file gives none (detections).
+        bboxes: (n, 4) x, y, w, h in pixels of the original image.
+        scores: (n,) confidence; in ground truth the mark, where 0 means "not to be considered".
+        class_ids: (n,) class numbers, 1 = pedestrian; -1 where the file gives none.
+        visibility: (n,) visible share of the box; 1 where the file gives none.
+    """
+
+    frames: IntArray
+    ids: IntArray
+    bboxes: FloatArray
+    scores: FloatArray
+    class_ids: IntArray
+    visibility: FloatArray
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.frames)
+
+    def select(self, rows: BoolArray | IntArray) -> MotTable:
+        """Return the rows that a mask or an index array picks."""
+        return MotTable(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def make_table(
+    frames: NDArray,
+    ids: NDArray,
+    bboxes: NDArray,
+    scores: NDArray | None = None,
+    class_ids: NDArray | None = None,
+    visibility: NDArray | None = None,
+) -> MotTable:
+    """Build a :class:`MotTable` from arrays or lists; missing columns get their neutral value (see there)."""
+    size = len(frames)
+    return MotTable(
+        frames=np.asarray(frames, dtype=np.int64).reshape(size),
+        ids=np.asarray(ids, dtype=np.int64).reshape(size),
+        bboxes=np.asarray(bboxes, dtype=np.float64).reshape(size, 4),
+        scores=np.ones(size) if scores is None else np.asarray(scores, dtype=np.float64).reshape(size),
+        class_ids=np.full(size, -1) if class_ids is None else np.asarray(class_ids, dtype=np.int64).reshape(size),
+        visibility=np.ones(size) if visibility is None else np.asarray(visibility, dtype=np.float64).reshape(size),
+    )
+
+
+def read_ground_truth(path: PathLike, *, identities: bool = True, allow_empty: bool = False) -> MotTable:
+    """Read a ``gt.txt`` of MOT15, MOT16, MOT17, MOT20 or of a data set in their form.
+
+    A file without classes (MOT15, or -1 in the class column) holds pedestrians: class 1, visibility 1.
+
+    Args:
+        path: The file.
+        identities: Whether the identities will be used; if not, they may be -1 or repeat within a frame.
+        allow_empty: Give an empty table for an empty file instead of an error.
+
+    Raises:
+        InputError: The file is missing, empty or malformed; the message names the line.
+    """
+    rows = _read_rows(path, allow_empty=allow_empty)
+    table = _to_table(rows, with_classes=rows.shape[1] != _MOT15_COLUMNS)
+    table = replace(table, class_ids=np.where(table.class_ids == -1, 1, table.class_ids))
+    unknown = (table.class_ids < 1) | (table.class_ids > len(MOT_CLASSES))
+    _refuse(path, unknown, lambda row: f"class {table.class_ids[row]} is none of MOT's classes 1 to {len(MOT_CLASSES)}")
+    if identities:
+        _require_identities(path, table)
+    return table
+
+
+def read_detections(path: PathLike) -> MotTable:
+    """Read a ``det.txt``; row i of the table is the i-th row of the file, whatever the order of its frames.
+
+    Raises:
+        InputError: The file is missing, empty or malformed; the message names the line.
+    """
+    return _to_table(_read_rows(path, allow_empty=False), with_classes=False)
+
+
+def read_tracks(path: PathLike) -> MotTable:
+    """Read a result file. An empty file is a tracker that found nothing.
+
+    The eighth column is taken as a class if it is 1 or more, as in the files that :func:`write_tracks` writes for
+    several classes; the benchmarks' own files have -1 there.
+
+    Raises:
+        InputError: The file is missing or malformed; the message names the line.
+    """
+    table = _to_table(_read_rows(path, allow_empty=True), with_classes=True)
+    table = replace(table, class_ids=np.where(table.class_ids < 1, -1, table.class_ids), visibility=np.ones(len(table)))
+    _require_identities(path, table)
+    return table
+
+
+def write_tracks(path: PathLike, table: MotTable) -> None:
+    """Write ``frame,id,x,y,w,h,score,class,-1,-1``, sorted by frame and identity, all or nothing.
+
+    The class column is -1 unless the table says otherwise, which makes the file one that the MOTChallenge server takes.
+    Boxes keep five decimals, scores six.
+    """
+    order = np.lexsort((table.ids, table.frames))
+    filler = np.full((len(table), 2), -1)
+    columns = [table.frames, table.ids, table.bboxes, table.scores, table.class_ids, filler]
+    rows = np.column_stack([column[order] for column in columns])
+    with atomic_path(path) as temporary:
+        np.savetxt(temporary, rows, fmt="%d,%d,%.5f,%.5f,%.5f,%.5f,%.6f,%d,%d,%d")
+
+
+def find_duplicate(frames: IntArray, ids: IntArray) -> int | None:
+    """Return the first row whose (frame, identity) stands in an earlier row as well, or None."""
+    order = np.lexsort((ids, frames))  # stable: equal pairs stay in the order of their rows
+    repeats = (np.diff(frames[order]) == 0) & (np.diff(ids[order]) == 0)
+    return int(order[1:][repeats].min()) if repeats.any() else None
+
+
+@dataclass(frozen=True)
+class SeqInfo:
+    """What a ``seqinfo.ini`` says of its sequence; None where it says nothing.
+
+    ``length`` is the length of the whole sequence: there may be fewer images beside the file. ``frame_rate`` is in Hz.
+    """
+
+    name: str | None = None
+    image_dir: str = "img1"
+    frame_rate: float = 30.0
+    length: int | None = None
+
+
+def read_seqinfo(path: PathLike) -> SeqInfo:
+    """Read a ``seqinfo.ini``; keys that are not there take the defaults of :class:`SeqInfo`.
+
+    Raises:
+        InputError: The file is not of that form; the message names the key.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(Path(path).read_text(encoding="utf-8-sig"), source=str(path))
+        section = parser["Sequence"]
+    except (configparser.Error, KeyError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a seqinfo.ini with a [Sequence] section; mend it or remove it") from error
+    return SeqInfo(
+        name=section.get("name"),
+        image_dir=section.get("imDir", SeqInfo.image_dir),
+        frame_rate=_positive_number(path, section, "frameRate") or SeqInfo.frame_rate,
+        length=int(_positive_number(path, section, "seqLength") or 0) or None,
+    )
+
+
+def _positive_number(path: PathLike, section: configparser.SectionProxy, key: str) -> float | None:
+    text = section.get(key)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise InputError(f"{path}: {key}={text} must be a number greater than 0")
+    return value
+
+
+def _to_table(rows: FloatArray, *, with_classes: bool) -> MotTable:
+    """Name the columns; those from the eighth on are class and visibility only ``with_classes``."""
+    optional = rows[:, 7:9].T if with_classes else ()
+    return make_table(rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6], *optional)
+
+
+def _read_rows(path: PathLike, *, allow_empty: bool) -> FloatArray:
+    """Return the file as numbers, (n, 7 or more), checked for what no kind of file may hold."""
+    try:
+        rows = _read_numbers(path)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file; give a MOT text file with rows {_ROW}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    if not len(rows) and not allow_empty:
+        raise InputError(f"{path}: the file is empty; it needs rows {_ROW}")
+    _check_numbers(path, rows)
+    return rows
+
+
+def _read_numbers(path: PathLike) -> FloatArray:
+    first = next(_filled_lines(path), None)
+    if first is None:
+        return np.empty((0, _REQUIRED_COLUMNS))
+    number, line = first
+    columns = len(line.split(_separator(line)))
+    if columns < _REQUIRED_COLUMNS:
+        raise InputError(f"{path}:{number}: {columns} columns; a row needs {_REQUIRED_COLUMNS} or more: {_ROW}")
+    try:
+        rows = (text for _, text in _filled_lines(path))
+        return np.loadtxt(rows, delimiter=_separator(line), comments=None, ndmin=2)
+    except UnicodeDecodeError:  # a ValueError as well
+        raise
+    except ValueError as error:
+        _explain(path, _separator(line), columns, error)
+
+
+def _separator(line: str) -> str | None:
+    """Return what separates the fields of a row; None, as for str.split, stands for blanks."""
+    return "," if "," in line else None
+
+
+def _filled_lines(path: PathLike) -> Iterator[tuple[int, str]]:
+    """Yield (number from 1, text) of the lines that are not blank: the i-th one is row i of the table."""
+    with open(path, encoding="utf-8-sig") as handle:  # Windows editors put a byte order mark before the first number
+        yield from ((number, line) for number, line in enumerate(handle, start=1) if line.strip())
+
+
+def _line_of_row(path: PathLike, row: int) -> int:
+    return next(number for index, (number, _) in enumerate(_filled_lines(path)) if index == row)
+
+
+def _explain(path: PathLike, separator: str | None, columns: int, error: ValueError) -> NoReturn:
+    """Raise InputError for the first row that is not a row of as many numbers as the first one has fields."""
+    for number, line in _filled_lines(path):
+        parts = line.split(separator)
+        if len(parts) != columns:
+            raise InputError(f"{path}:{number}: {len(parts)} columns, the first row has {columns}; mend this row")
+        for part in parts:
+            if not _is_number(part):
+                raise InputError(f"{path}:{number}: {part.strip()!r} is not a number; rows are {_ROW}")
+    raise InputError(f"{path}: not a MOT text file ({error}); rows are {_ROW}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_numbers(path: PathLike, rows: FloatArray) -> None:
+    """Refuse what no kind of file may hold."""
+    _refuse(path, ~np.all(np.isfinite(rows), axis=1), lambda row: "a value is not finite; every field must be a number")
+    whole = np.all(rows[:, :2] == np.floor(rows[:, :2]), axis=1)
+    _refuse(path, ~whole, lambda row: f"frame {rows[row, 0]:g}, id {rows[row, 1]:g}: both must be whole numbers")
+    _refuse(path, rows[:, 0] < 1, lambda row: f"frame {rows[row, 0]:g}: MOT frames count from 1")
+    size = "box of {:g} x {:g} pixels: width and height must be greater than 0"
+    _refuse(path, np.any(rows[:, 4:6] <= 0, axis=1), lambda row: size.format(*rows[row, 4:6]))
+
+
+def _require_identities(path: PathLike, table: MotTable) -> None:
+    """Refuse rows without an identity and identities that stand twice in a frame."""
+    _refuse(path, table.ids < 0, lambda row: f"id {table.ids[row]}: this file needs identities, 0 or greater")
+    again = find_duplicate(table.frames, table.ids)
+    if again is not None:
+        first = np.flatnonzero((table.frames == table.frames[again]) & (table.ids == table.ids[again]))[0]
+        place = f"{path}:{_line_of_row(path, again)}"
+        what = f"frame {table.frames[again]} has id {table.ids[again]} already in line {_line_of_row(path, int(first))}"
+        raise InputError(f"{place}: {what}; an identity stands at most once in a frame")
+
+
+def _refuse(path: PathLike, faulty: BoolArray, describe: Callable[[int], str]) -> None:
+    """Raise InputError for the first faulty row, if there is one."""
+    if faulty.any():
+        row = int(faulty.argmax())
+        raise InputError(f"{path}:{_line_of_row(path, row)}: {describe(row)}")

@@ -1,0 +1,22 @@
+"""Scores of tracks: HOTA, CLEAR and Identity by trackeval, CLEAR and Identity by py-motmetrics as second opinion.
+
+The metric for mmengine's test loop is :class:`clmot_qd.evaluation.track_eval_metric.TrackEvalMetric`; it stands apart
+because it needs mmdet, while everything here needs numpy and scipy alone.
+"""
+
+from .evaluate import TrackScores, evaluate_tracks
+from .ground_truth import MOT_DISTRACTORS, GroundTruth, SequenceTruth, read_cocovid, read_mot_root
+from .result_files import read_results, read_truth, write_results
+
+__all__ = [
+    "MOT_DISTRACTORS",
+    "GroundTruth",
+    "SequenceTruth",
+    "TrackScores",
+    "evaluate_tracks",
+    "read_cocovid",
+    "read_mot_root",
+    "read_results",
+    "read_truth",
+    "write_results",
+]

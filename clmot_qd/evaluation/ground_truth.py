@@ -1,0 +1,215 @@
+"""What predictions are scored against, read from a CocoVID file or from a folder of MOTChallenge sequences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clmot_qd.datasets.mot_layout import find_sequences, natural_key
+from clmot_qd.datasets.mot_text import (
+    MOT_CLASSES,
+    IntArray,
+    MotTable,
+    PathLike,
+    find_duplicate,
+    make_table,
+    read_ground_truth,
+)
+from clmot_qd.errors import InputError
+
+#: Classes whose boxes MOT16 and MOT17 neither reward nor punish. MOT20 adds ``non_mot_vehicle``.
+MOT_DISTRACTORS = ("person_on_vehicle", "static_person", "distractor", "reflection")
+
+
+@dataclass(frozen=True)
+class SequenceTruth:
+    """The frames of a sequence and the true boxes in them.
+
+    Args:
+        frames: (T,) numbers of the frames, ascending, as result files use them.
+        boxes: Boxes of all classes; score 0 marks those that are not to be considered. Identities are -1 where the
+            source has none.
+    """
+
+    frames: IntArray
+    boxes: MotTable
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The sequences of a data set.
+
+    Args:
+        source: The file or folder, for messages.
+        categories: Name -> number of the classes, as in ``MotTable.class_ids``.
+        sequences: Name -> truth, in the order of the source.
+        frame_index: (video id, frame id) of a CocoVID file -> (sequence, frame number); empty for other sources.
+    """
+
+    source: str
+    categories: Mapping[str, int]
+    sequences: Mapping[str, SequenceTruth]
+    frame_index: Mapping[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
+
+    def class_numbers(self, names: Sequence[str]) -> list[int]:
+        """Return the numbers of classes.
+
+        Raises:
+            InputError: A name that the source does not have.
+        """
+        for name in names:
+            if name not in self.categories:
+                raise InputError(f"{self.source}: no class {name!r}; it has {', '.join(self.categories)}")
+        return [self.categories[name] for name in names]
+
+    def distractor_numbers(self, names: Sequence[str] | None) -> list[int]:
+        """Return the numbers of distractor classes; None takes those of :data:`MOT_DISTRACTORS` that the source has."""
+        return self.class_numbers(
+            [name for name in MOT_DISTRACTORS if name in self.categories] if names is None else names
+        )
+
+    def require_scorable(self, classes: Sequence[str]) -> None:
+        """Check that the classes occur and that their boxes have identities, each at most once in a frame.
+
+        Raises:
+            InputError: They do not.
+        """
+        numbers = self.class_numbers(classes)
+        total = 0
+        for name, truth in self.sequences.items():
+            boxes = truth.boxes.select(np.isin(truth.boxes.class_ids, numbers) & (truth.boxes.scores != 0))
+            _require_identities(f"{self.source}: {name}", boxes)
+            total += len(boxes)
+        if not total:
+            raise InputError(f"{self.source}: no box of {', '.join(classes)} to score against; is this a test set?")
+
+
+def _require_identities(place: str, boxes: MotTable) -> None:
+    if (boxes.ids < 0).any():
+        frame = boxes.frames[(boxes.ids < 0).argmax()]
+        raise InputError(f"{place}: frame {frame} has a box without identity (instance_id); tracks cannot be scored")
+    again = find_duplicate(boxes.frames, boxes.ids)
+    if again is not None:
+        what = f"frame {boxes.frames[again]} has identity {boxes.ids[again]} twice"
+        raise InputError(f"{place}: {what}; an identity stands at most once in a frame")
+
+
+def read_mot_root(root: PathLike, sequences: Sequence[str] | None = None, detector: str | None = None) -> GroundTruth:
+    """Read the ground truth of MOTChallenge sequences; images are not needed.
+
+    A sequence has the frames 1 to seqLength of its seqinfo.ini, or to the last one of its gt.txt.
+
+    Args:
+        root: Folder of the sequence folders.
+        sequences: Names of those to take; None takes all.
+        detector: Keep this one of MOT17's three copies.
+
+    Raises:
+        InputError: No sequence, or one without a gt/gt.txt that can be read.
+    """
+    found = find_sequences(root, sequences, detector)
+    truths = {}
+    for sequence in found:
+        boxes = read_ground_truth(sequence.ground_truth, allow_empty=True)
+        last = max(sequence.info.length or 0, int(boxes.frames.max(initial=0)))
+        truths[sequence.name] = SequenceTruth(np.arange(1, last + 1), boxes)
+    categories = {name: number for number, name in enumerate(MOT_CLASSES, start=1)}
+    return GroundTruth(str(root), categories, truths)
+
+
+def read_cocovid(path: PathLike) -> GroundTruth:
+    """Read a CocoVID annotation file (the schema is that of :mod:`clmot_qd.datasets.mot_to_cocovid`).
+
+    Frames are numbered by ``mot_frame_id``; a file without it by ``frame_id``, from 1.
+
+    Raises:
+        InputError: The file is missing, is no JSON or lacks a key; the message names it.
+    """
+    data = _load(path)
+    categories = {entry["name"]: entry["id"] for entry in _entries(path, data, "categories", ("id", "name"))}
+    videos = {entry["id"]: entry["name"] for entry in _entries(path, data, "videos", ("id", "name"))}
+    if len(set(videos.values())) != len(data["videos"]):
+        raise InputError(f"{path}: videos must differ in id and in name; rename those that do not")
+    images = _entries(path, data, "images", ("id", "video_id", "frame_id"))
+    numbers = _number_frames(path, videos, images)
+    places = {image["id"]: (image["video_id"], number) for image, number in zip(images, numbers)}
+    boxes = _group_boxes(path, places, _entries(path, data, "annotations", ("id", "image_id", "category_id", "bbox")))
+    frames: dict[int, list[int]] = {video: [] for video in videos}
+    for video, number in places.values():
+        frames[video].append(number)
+    order = sorted(videos, key=lambda video: natural_key(videos[video]))
+    return GroundTruth(
+        source=str(path),
+        categories=categories,
+        sequences={videos[video]: SequenceTruth(np.sort(frames[video]), boxes(video)) for video in order},
+        frame_index={
+            (image["video_id"], image["frame_id"]): (videos[image["video_id"]], number)
+            for image, number in zip(images, numbers)
+        },
+    )
+
+
+def _load(path: PathLike) -> dict[str, Any]:
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check ann_file") from error
+    except ValueError as error:
+        raise InputError(f"{path}: no JSON ({error}); give a CocoVID annotation file") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: no CocoVID annotation file, its top level is a {type(data).__name__}")
+    return data
+
+
+def _entries(path: PathLike, data: dict[str, Any], section: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Return a list of the file after checking that all its entries have the keys."""
+    if section not in data:
+        raise InputError(f"{path}: no key {section!r}; give a CocoVID annotation file")
+    for index, entry in enumerate(data[section]):
+        for key in keys:
+            if key not in entry:
+                raise InputError(f"{path}: {section}[{index}] has no key {key!r}; add it")
+    return data[section]
+
+
+def _number_frames(path: PathLike, videos: Mapping[int, str], images: Sequence[dict[str, Any]]) -> list[int]:
+    """Return the number of each image within its video, as result files will use it."""
+    for index, image in enumerate(images):
+        if image["video_id"] not in videos:
+            raise InputError(f"{path}: images[{index}] names video {image['video_id']}, which is not in videos")
+    if all("mot_frame_id" in image for image in images):
+        numbers = [image["mot_frame_id"] for image in images]
+    else:
+        from_zero = {image["video_id"] for image in images if image["frame_id"] == 0}
+        numbers = [image["frame_id"] + (image["video_id"] in from_zero) for image in images]
+    seen: set[tuple[int, int]] = set()
+    for image, number in zip(images, numbers):
+        if (image["video_id"], number) in seen:
+            raise InputError(f"{path}: video {videos[image['video_id']]} has two images of frame {number}; remove one")
+        seen.add((image["video_id"], number))
+    return numbers
+
+
+def _group_boxes(
+    path: PathLike, places: Mapping[int, tuple[int, int]], annotations: Sequence[dict[str, Any]]
+) -> Callable[[int], MotTable]:
+    """Return a function video id -> boxes, in the order of the file."""
+    for index, entry in enumerate(annotations):
+        if entry["image_id"] not in places:
+            raise InputError(f"{path}: annotations[{index}] names image {entry['image_id']}, which is not in images")
+        if np.shape(entry["bbox"]) != (4,):
+            raise InputError(f"{path}: annotations[{index}] has bbox {entry['bbox']}; it must be [x, y, w, h]")
+    where = np.array([places[entry["image_id"]] for entry in annotations], dtype=np.int64).reshape(-1, 2)
+    table = make_table(
+        frames=where[:, 1],
+        ids=np.array([-1 if entry.get("instance_id") is None else entry["instance_id"] for entry in annotations]),
+        bboxes=np.array([entry["bbox"] for entry in annotations]),
+        scores=np.array([not (entry.get("ignore") or entry.get("iscrowd")) for entry in annotations]),
+        class_ids=np.array([entry["category_id"] for entry in annotations]),
+    )
+    return lambda video: table.select(where[:, 0] == video)

@@ -1,0 +1,57 @@
+"""Folders of MOT result files: one SEQUENCE.txt for each sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from clmot_qd.datasets.mot_text import MotTable, PathLike, read_tracks, write_tracks
+from clmot_qd.errors import InputError
+from clmot_qd.evaluation.ground_truth import GroundTruth, read_cocovid, read_mot_root
+
+
+def read_truth(path: PathLike, sequences: Sequence[str] | None = None, detector: str | None = None) -> GroundTruth:
+    """Read ground truth from a CocoVID file or, if ``path`` is a folder, from its MOTChallenge sequences.
+
+    Args:
+        path: File or folder.
+        sequences: Names of those to take; None takes all.
+        detector: Of a folder keep this one of MOT17's three copies.
+
+    Raises:
+        InputError: See :func:`~clmot_qd.evaluation.ground_truth.read_cocovid` and ``read_mot_root``.
+    """
+    if Path(path).is_dir():
+        return read_mot_root(path, sequences, detector)
+    if detector is not None:
+        raise InputError(f"{path}: a detector can be chosen from a folder of sequences only; use the sequences' names")
+    truth = read_cocovid(path)
+    if sequences is None:
+        return truth
+    for name in sequences:
+        if name not in truth.sequences:
+            raise InputError(f"{path}: no sequence {name!r}; it has {', '.join(truth.sequences)}")
+    return replace(truth, sequences={name: truth.sequences[name] for name in truth.sequences if name in sequences})
+
+
+def read_results(folder: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
+    """Read the result file of every sequence of the ground truth; other files in the folder are left alone.
+
+    Raises:
+        InputError: A file is missing or malformed. A tracker that found nothing leaves an empty file.
+    """
+    missing = [name for name in truth.sequences if not _file(folder, name).is_file()]
+    if missing:
+        raise InputError(f"{_file(folder, missing[0])}: no such file; every sequence needs one, even if it is empty")
+    return {name: read_tracks(_file(folder, name)) for name in truth.sequences}
+
+
+def write_results(folder: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
+    """Write one result file for every sequence of the ground truth, an empty one where nothing was found."""
+    for name in truth.sequences:
+        write_tracks(_file(folder, name), tracks[name])
+
+
+def _file(folder: PathLike, name: str) -> Path:
+    return Path(folder) / f"{name}.txt"

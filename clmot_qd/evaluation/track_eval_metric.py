@@ -1,0 +1,215 @@
+"""The metric of the test loop: collects the tracks of all frames, scores them at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from logging import WARNING
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable, find_duplicate, make_table
+from clmot_qd.errors import InputError
+from clmot_qd.evaluation.backends import require_backends
+from clmot_qd.evaluation.evaluate import evaluate_tracks
+from clmot_qd.evaluation.ground_truth import read_cocovid
+from clmot_qd.evaluation.result_files import write_results
+
+_LEAST_SIDE = 1e-4  # pixels; what is smaller is no box, and a result file could not tell its side from 0
+
+
+@METRICS.register_module()
+class TrackEvalMetric(BaseMetric):
+    """HOTA, CLEAR and Identity over any list of classes.
+
+    What differs from mmdet's ``MOTChallengeMetric``: ground truth comes from the annotation file, not through the
+    pipeline; frames may be numbered in any way and videos may end early; boxes are not rounded; every class can be
+    scored; ``iou_thr`` is used; and what is wrong in the configuration is found before testing starts.
+
+    A data sample is a ``TrackDataSample`` (as object or dict) with any number of frames. Each frame has
+    ``pred_track_instances`` with ``instances_id (n,)``, ``bboxes (n, 4)`` xyxy in pixels of the original image,
+    ``scores (n,)`` and ``labels (n,)``, and in its metainfo the ``video_id`` and ``frame_id`` of the annotation file.
+
+    Args:
+        ann_file: CocoVID annotation file.
+        classes: Names of the classes to score. Predictions of other classes are left out.
+        distractors: Names of the classes on which predictions are neither right nor wrong; None takes MOT17's, as far
+            as the file has them.
+        backends: The first one's numbers get the plain keys (``HOTA``, ``MOTA``, ``IDF1`` ...), see
+            :meth:`clmot_qd.evaluation.TrackScores.flat`.
+        iou_thr: Least IoU of a match.
+        out_dir: Folder for SEQUENCE.txt (MOT result files) and metrics.json; None writes nothing.
+        format_only: Write the result files and score nothing, for test sets without ground truth.
+        collect_device: See ``mmengine.evaluator.BaseMetric``, like the next two.
+        prefix: Put before all keys; default ``track``.
+        collect_dir: Shared folder for collecting from several machines.
+
+    Raises:
+        InputError: An argument or the file is wrong, or a backend is not installed.
+    """
+
+    default_prefix = "track"
+
+    def __init__(
+        self,
+        ann_file: str,
+        classes: Sequence[str] = ("pedestrian",),
+        distractors: Sequence[str] | None = None,
+        backends: Sequence[str] = ("trackeval", "motmetrics"),
+        iou_thr: float = 0.5,
+        out_dir: str | None = None,
+        format_only: bool = False,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        """Read the ground truth and check everything that can be checked without predictions."""
+        super().__init__(collect_device, prefix, collect_dir)
+        self.classes = tuple(classes)
+        self.distractors = distractors
+        self.backends = tuple(backends)
+        self.iou_thr = iou_thr
+        self.out_dir = None if out_dir is None else Path(out_dir)
+        self.format_only = format_only
+        self.truth = read_cocovid(ann_file)
+        self._numbers = dict(zip(self.classes, self.truth.class_numbers(self.classes)))
+        self._warned = False
+        if format_only:
+            if out_dir is None:
+                raise InputError("TrackEvalMetric: format_only needs out_dir, the folder for the result files")
+            return
+        self.truth.distractor_numbers(distractors)
+        self.truth.require_scorable(self.classes)
+        require_backends(self.backends)
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """Meta information of the data set; its ``classes`` say what the labels of predictions mean."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict | None) -> None:
+        self._dataset_meta = dataset_meta
+        known = self._label_names()
+        for name in self.classes:
+            if name not in known:
+                raise InputError(f"TrackEvalMetric: classes has {name!r}, but the model's are {', '.join(known)}")
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep (sequence, frame number, tracks) of every frame.
+
+        Raises:
+            InputError: A frame that the annotation file does not have, a model that does not track, an identity that
+                stands twice in a frame.
+        """
+        for sample in data_samples:
+            for frame in _get(sample, "video_data_samples"):
+                sequence, number = self._locate(frame)
+                self.results.append((sequence, number, *self._read(frame, f"{sequence}, frame {number}")))
+
+    def evaluate(self, size: int) -> dict:
+        """Score everything that was processed.
+
+        The parent cuts the results to ``size`` entries, the length of the data set; that counts videos where results
+        count frames. Frames that a sampler gave out twice are recognised by their number instead.
+        """
+        return super().evaluate(sys.maxsize)
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """Score, print the tables, write the files; empty if ``format_only``."""
+        tracks = self._gather(results)
+        if self.out_dir is not None:
+            write_results(self.out_dir, self.truth, tracks)
+        if self.format_only:
+            print_log(f"result files written to {self.out_dir}", logger="current")
+            return {}
+        scores = evaluate_tracks(
+            self.truth,
+            tracks,
+            self.classes,
+            self.distractors,
+            self.backends,
+            self.iou_thr,
+            progress=lambda line: print_log(line, logger="current"),
+        )
+        print_log(f"\n{scores.tables()}", logger="current")
+        if self.out_dir is not None:
+            scores.write_json(self.out_dir / "metrics.json")
+            print_log(f"result files and metrics.json written to {self.out_dir}", logger="current")
+        return scores.flat()
+
+    def _label_names(self) -> Sequence[str]:
+        return (self._dataset_meta or {}).get("classes") or self.classes
+
+    def _locate(self, frame: Any) -> tuple[str, int]:
+        """Return sequence and frame number of a frame."""
+        place = int(_get(frame, "video_id")), int(_get(frame, "frame_id"))
+        if place not in self.truth.frame_index:
+            what = f"prediction for video_id {place[0]}, frame_id {place[1]}, which the file does not have"
+            raise InputError(f"{self.truth.source}: {what}; test on the data that ann_file describes")
+        return self.truth.frame_index[place]
+
+    def _read(self, frame: Any, place: str) -> tuple[np.ndarray, ...]:
+        """Return ids, bboxes xywh, scores and class numbers of the predictions that count."""
+        tracks = _get(frame, "pred_track_instances")
+        if not list(tracks.keys()):  # what some models leave of a frame without detections
+            return np.empty(0, np.int64), np.empty((0, 4)), np.empty(0), np.empty(0, np.int64)
+        ids, labels = (_to_numpy(_get(tracks, key)).astype(np.int64) for key in ("instances_id", "labels"))
+        corners, scores = (_to_numpy(_get(tracks, key)).astype(np.float64) for key in ("bboxes", "scores"))
+        if find_duplicate(np.zeros_like(ids), ids) is not None:
+            raise InputError(f"{place}: the tracker gives an identity twice: {sorted(ids.tolist())}")
+        bboxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+        numbers, scored = self._class_numbers(labels, place)
+        keep = scored & self._are_boxes(bboxes, place)
+        return ids[keep], bboxes[keep], scores[keep], numbers[keep]
+
+    def _class_numbers(self, labels: IntArray, place: str) -> tuple[IntArray, BoolArray]:
+        """Return (n,) class numbers of the annotation file and (n,) whether the class is one to score."""
+        names = self._label_names()
+        if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
+            raise InputError(f"{place}: a label is not in 0..{len(names) - 1}; the classes are {', '.join(names)}")
+        numbers = np.array([self._numbers.get(name, -1) for name in names], dtype=np.int64)
+        scored = np.array([name in self._numbers for name in names])
+        return numbers[labels], scored[labels]
+
+    def _are_boxes(self, bboxes: FloatArray, place: str) -> BoolArray:
+        """Return the mask (n,) of finite boxes with an area, and warn once of others."""
+        good = np.all(np.isfinite(bboxes), axis=1) & np.all(bboxes[:, 2:] >= _LEAST_SIDE, axis=1)
+        if not good.all() and not self._warned:
+            self._warned = True
+            line = f"{place}: a track's box is not finite or has no area; such boxes are left out"
+            print_log(line, logger="current", level=WARNING)
+        return good
+
+    def _gather(self, results: list) -> dict[str, MotTable]:
+        """Join the frames of each sequence; of a frame that was tested twice the first result counts."""
+        unique: dict[tuple[str, int], tuple[np.ndarray, ...]] = {}
+        for sequence, number, *columns in results:
+            unique.setdefault((sequence, number), tuple(columns))
+        by_sequence: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in self.truth.sequences}
+        for (sequence, number), (ids, *others) in unique.items():
+            by_sequence[sequence].append((np.full(len(ids), number), ids, *others))
+        return {name: self._join(frames) for name, frames in by_sequence.items()}
+
+    def _join(self, frames: list[tuple[np.ndarray, ...]]) -> MotTable:
+        if not frames:
+            return make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
+        numbers, ids, bboxes, scores, class_ids = (np.concatenate(column) for column in zip(*frames))
+        return make_table(numbers, ids, bboxes, scores, class_ids if len(self.classes) > 1 else None)
+
+
+def _get(item: Any, key: str) -> Any:
+    """Return a field of a data sample, be it an object or a dictionary."""
+    value = item.get(key) if isinstance(item, Mapping) else getattr(item, key, None)
+    if value is None:
+        raise InputError(f"TrackEvalMetric: a data sample has no {key}; it needs a tracking model on a video data set")
+    return value
+
+
+def _to_numpy(values: Any) -> np.ndarray:
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)

@@ -1,0 +1,41 @@
+"""The one mapping between network input and original image that models, evaluation and drawing share.
+
+Boxes are xyxy in continuous pixels: pixel column 0 spans x from 0 to 1, so an image of width W spans 0 to W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+Array = TypeVar("Array")
+"""A numpy array or a torch tensor: what comes in goes out. torch is not imported for it."""
+
+
+def boxes_to_original(bboxes: Array, scale_factor: Sequence[float], pad_param: Sequence[float]) -> Array:
+    """Map boxes from the network input back to the original image: ``x = (x_net - left) / w_scale``, y likewise.
+
+    The inverse of :class:`clmot_qd.datasets.transforms.Letterbox`, from the two metas it writes. Nothing is clipped.
+
+    Args:
+        bboxes: (..., 4) xyxy, pixels of the network input; numpy array or torch tensor of a floating type.
+        scale_factor: ``(w_scale, h_scale)``, network pixels per original pixel.
+        pad_param: ``(top, bottom, left, right)`` in network pixels. Padding that a preprocessor adds later at the
+            right and the bottom changes nothing.
+
+    Returns:
+        (..., 4) xyxy, pixels of the original image; same type, dtype and device as ``bboxes``.
+    """
+    w_scale, h_scale = scale_factor[:2]
+    top, _, left, _ = pad_param
+    offset = _like(bboxes, (left, top, left, top))
+    return (bboxes - offset) / _like(bboxes, (w_scale, h_scale, w_scale, h_scale))
+
+
+def _like(bboxes: Any, values: tuple[float, ...]) -> Any:
+    """``values`` as an array of the kind, dtype and device of ``bboxes``."""
+    if hasattr(bboxes, "new_tensor"):
+        return bboxes.new_tensor(values)
+    return np.asarray(values, dtype=np.result_type(bboxes, np.float32))

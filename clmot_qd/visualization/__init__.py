@@ -1,0 +1,5 @@
+"""Drawing: tracks on frames, sheets of pictures. OpenCV only; pictures are (H, W, 3) uint8 BGR."""
+
+from .draw import TrackDrawer, contact_sheet, id_color, save_png
+
+__all__ = ["TrackDrawer", "contact_sheet", "id_color", "save_png"]
