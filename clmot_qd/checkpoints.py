@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 
 StateDict = dict[str, "Tensor"]
 
+DECODER_LISTS = {"proj": "projections", "up": "upsamples", "node": "merges"}
+HEADS = {"hm": "heatmap_head", "wh": "wh_head", "reg": "offset_head", "id": "embed_head"}
+
 # Rewritten in this order; each rule sees what the ones before it left. Public origin of the left side: the key lists of
 # CenterNet's, FairMOT's and CL-MOT's DLA-34 (lib/models/networks/pose_dla_dcn.py), which are the same.
-DLA34_RULES: tuple[tuple[str, str], ...] = (
+DLA34_RULES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^module\.", ""),
     # encoder
     (r"^(?:base\.)?(?=base_layer\.|level\d\.)", "detector.backbone."),
@@ -40,14 +43,12 @@ DLA34_RULES: tuple[tuple[str, str], ...] = (
     # decoder
     (r"^dla_up\.ida_(\d)\.", r"detector.neck.rounds.\1."),
     (r"^ida_up\.", "detector.neck.final."),
-    (r"\.(proj|up|node)_(\d)\.", lambda m: f".{DECODER_LISTS[m[1]]}.{int(m[2]) - 1}."),  # type: ignore[arg-type]
+    (r"\.(proj|up|node)_(\d)\.", lambda m: f".{DECODER_LISTS[m[1]]}.{int(m[2]) - 1}."),
     (r"\.actf\.0\.", ".bn."),
     (r"\.conv_offset_mask\.", ".conv_offset."),
     # heads
-    (r"^(hm|wh|reg|id)\.", lambda m: f"detector.bbox_head.{HEADS[m[1]]}."),  # type: ignore[arg-type]
+    (r"^(hm|wh|reg|id)\.", lambda m: f"detector.bbox_head.{HEADS[m[1]]}."),
 )
-DECODER_LISTS = {"proj": "projections", "up": "upsamples", "node": "merges"}
-HEADS = {"hm": "heatmap_head", "wh": "wh_head", "reg": "offset_head", "id": "embed_head"}
 
 # Tensors the public network carries but never uses: the projection of a two-level tree is computed and thrown away;
 # the classifier belongs to ImageNet.

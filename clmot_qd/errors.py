@@ -1,8 +1,8 @@
 """The one error type that stands for a user's mistake, and the wrapper that shows it as one line.
 
-Everything a user can get wrong (a file, a line of it, a configuration key) raises :class:`InputError`, whose text names
-the place and says what to do. The commands in ``tools/`` run through :func:`run_command`, which prints that text without
-a traceback. Any other exception is a defect of ours and keeps its traceback.
+Everything a user can get wrong (a file, a line of it, a configuration key) raises :class:`InputError`, whose text
+names the place and says what to do. The commands in ``tools/`` run through :func:`run_command`, which prints that text
+without a traceback. Any other exception is a defect of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class InputError(ValueError):
 
 
 def run_command(main: Callable[[], int | None]) -> None:
-    """Run ``main`` and leave the process: exit code 0 (or main's own), 2 after an :class:`InputError`, 130 after Ctrl-C."""
+    """Run ``main`` and leave the process: exit code 0 or main's own, 2 after an InputError, 130 after Ctrl-C."""
     try:
         code = main()
     except InputError as error:

@@ -2,12 +2,6 @@
 
 from mmdet.registry import MODELS
 
-import clmot_qd.datasets.coco_detection
-import clmot_qd.datasets.coco_identity
-import clmot_qd.datasets.transforms
-import clmot_qd.datasets.video_dataset
-import clmot_qd.evaluation.track_eval_metric
-import clmot_qd.models
 from clmot_qd.trackers import JDETracker
 
 # The trackers know numpy and scipy only, so they cannot register themselves. ``force``: a reload registers again.

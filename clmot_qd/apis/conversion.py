@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from clmot_qd.checkpoints import compare_with_model, convert_state_dict, read_state_dict
 from clmot_qd.files import atomic_path
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def convert_file(checkpoint: str, out: str, source: str, config: str | None = None) -> str:
@@ -38,7 +43,7 @@ def convert_file(checkpoint: str, out: str, source: str, config: str | None = No
     return "\n".join([*lines, f"written to {out}"])
 
 
-def _build_model(config: str) -> object:
+def _build_model(config: str) -> nn.Module:
     from mmdet.registry import MODELS
     from mmengine.registry import init_default_scope
 

@@ -1,5 +1,5 @@
-# CL-MOT Table 5: ten more epochs on MOT17 after the mix. The paper gives no learning rate for them; 1e-5 is the release's
-# for its MOT15 fine-tuning.
+# CL-MOT Table 5: ten more epochs on MOT17 after the mix. The paper gives no learning rate for them; 1e-5 is the
+# release's for its MOT15 fine-tuning.
 _base_ = [
     "../_base_/models/clmot_dla34.py",
     "../_base_/datasets/mot17.py",

@@ -1,5 +1,5 @@
-# The released code where it differs from the paper: NT-Xent, one mean over the batch, its fixed task weights, 30 epochs with
-# drops at 20 and 27, batch 12, confidence 0.6.
+# The released code where it differs from the paper: NT-Xent, one mean over the batch, its fixed task weights, 30
+# epochs with drops at 20 and 27, batch 12, confidence 0.6.
 _base_ = "./clmot_dla34_40e_mix.py"
 epochs, drops, batch_size = 30, [20, 27], 12
 model = dict(

@@ -1,5 +1,5 @@
-# The supervised baseline of the paper's comparison: one view, every identity a class (FairMOT), instead of two views and no
-# identities. Annotations must have identities.
+# The supervised baseline of the paper's comparison: one view, every identity a class (FairMOT), instead of two views
+# and no identities. Annotations must have identities.
 _base_ = "./clmot_dla34_40e_mot17-half.py"
 num_ids = 546  # identities of all MOT17 training sequences, an upper bound of those in half-train.json
 model = dict(

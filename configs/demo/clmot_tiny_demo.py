@@ -1,5 +1,6 @@
-# CL-MOT small enough to learn the demo data from scratch in minutes on two CPU cores, without identities: a ResNet-18 of a
-# quarter of the channels (DLA computes at full resolution, which a CPU feels) under DLANeck without DCN.
+# CL-MOT small enough to learn the demo data from scratch in minutes on two CPU cores, without identities: a ResNet-18
+# of a quarter of the channels (DLA computes at full resolution, which a CPU feels) under DLANeck without DCN.
+# Data: python tools/make_demo_data.py --speed 0.5
 _base_ = [
     "../_base_/models/clmot_dla34.py",
     "../_base_/datasets/demo.py",

@@ -36,11 +36,11 @@ class CenterEmbedHead(CenterNetHead):
         offset branch     3x3 -> ReLU -> 1x1              (N, 2, H/4, W/4)   centre minus cell
         embedding branch  3x3 -> ReLU -> 1x1              (N, C, H/4, W/4)   not normalised
 
-    What differs from mmdet's ``CenterNetHead``: the embedding branch; targets are drawn for all objects at once, with the
-    radius of the CL-MOT release by choice, and objects whose centre leaves the map are left out (the parent indexes out
-    of bounds); size and offset are compared at the centre cells, so that two objects in one cell both count; the heat map
-    is clamped before the focal loss; decoding returns the cell of each box, drops boxes under a score and undoes our
-    letterbox (the parent wants a ``border`` that its own Resize does not write).
+    What differs from mmdet's ``CenterNetHead``: the embedding branch; targets are drawn for all objects at once, with
+    the radius of the CL-MOT release by choice, and objects whose centre leaves the map are left out (the parent indexes
+    out of bounds); size and offset are compared at the centre cells, so that two objects in one cell both count; the
+    heat map is clamped before the focal loss; decoding returns the cell of each box, drops boxes under a score and
+    undoes our letterbox (the parent wants a ``border`` that its own Resize does not write).
 
     The embedding branch is evaluated only at the cells that are asked for (:meth:`embed_at`): the same numbers as the
     map's, at a thousandth of the cost. :meth:`forward` gives the whole map.
@@ -98,7 +98,7 @@ class CenterEmbedHead(CenterNetHead):
         """Biases 0, heat map bias -2.19, weights as torch draws them (the release's choice, not the parent's)."""
         for branch in (self.heatmap_head, self.wh_head, self.offset_head, self.embed_head):
             for module in branch.modules():
-                if isinstance(module, nn.Conv2d):
+                if isinstance(module, nn.Conv2d) and module.bias is not None:
                     module.reset_parameters()
                     nn.init.zeros_(module.bias)
         nn.init.constant_(self.heatmap_head[-1].bias, HEATMAP_BIAS)
@@ -180,7 +180,7 @@ class CenterEmbedHead(CenterNetHead):
             batch_img_metas[0]["batch_input_shape"],
         )
         radius = gaussian_radius(centers.size, self.radius_overlap, self.radius_formula)
-        target = draw_gaussians(tuple(heatmap.shape), centers, radius)
+        target = draw_gaussians(heatmap.shape, centers, radius)
         # Eq. (1) divides by the number of objects; two objects in one cell are one peak.
         peaks = max(1, int(target.eq(1).sum()))
         elements = max(1, 2 * len(centers.cell))

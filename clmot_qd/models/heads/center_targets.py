@@ -35,7 +35,7 @@ class Centers:
 
 
 def locate_centers(
-    bboxes: Sequence[Tensor], labels: Sequence[Tensor], map_shape: tuple[int, int], input_shape: tuple[int, int]
+    bboxes: Sequence[Tensor], labels: Sequence[Tensor], map_shape: Sequence[int], input_shape: Sequence[int]
 ) -> Centers:
     """Where the objects of a batch sit on the map.
 
@@ -94,7 +94,7 @@ def gaussian_radius(size: Tensor, min_overlap: float = 0.7, formula: str = "corn
     return torch.stack(radii).amin(0)
 
 
-def draw_gaussians(shape: tuple[int, int, int, int], centers: Centers, radius: Tensor) -> Tensor:
+def draw_gaussians(shape: Sequence[int], centers: Centers, radius: Tensor) -> Tensor:
     """Heat maps of CL-MOT Eq. (2): for each cell the largest of all objects' Gaussians of its image and class.
 
     sigma = (2 r + 1) / 6 and each Gaussian ends at its radius, as released. Only the cells under some Gaussian are
@@ -122,6 +122,6 @@ def draw_gaussians(shape: tuple[int, int, int, int], centers: Centers, radius: T
     x = (centers.cell % width)[owner] + dx
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     plane = (centers.image * classes + centers.label)[owner]
-    heatmap = value.new_zeros(shape)
+    heatmap = value.new_zeros(tuple(shape))
     heatmap.view(-1).scatter_reduce_(0, ((plane * height + y) * width + x)[inside], value[inside], "amax")
     return heatmap

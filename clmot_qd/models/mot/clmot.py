@@ -55,8 +55,8 @@ class CLMOT(BaseMOTModel):
         detector: A detector with ``backbone``, ``neck`` and a :class:`CenterEmbedHead` as ``bbox_head``.
         tracker: A tracker of ``clmot_qd.trackers``; None for training or detection alone.
         loss_embed: A pair loss; Eq. (5) by default. None leaves the contrast out.
-        contrast_average: ``'image'``: mean of the images' losses, Eq. (5); ``'batch'``: one mean over all anchors of the
-            batch, as released.
+        contrast_average: ``'image'``: mean of the images' losses, Eq. (5); ``'batch'``: one mean over all anchors of
+            the batch, as released.
         projector: Projection head, see :class:`Projector`.
         id_head: :class:`IdentityClassifier` of the supervised baseline.
         task_weighting: How detection and embedding losses are balanced.
@@ -174,18 +174,18 @@ class CLMOT(BaseMOTModel):
         for frame, detected in zip(frames, detections):
             frame.pred_instances = detected
             if self.tracker is not None:
-                frame.pred_track_instances = self._track(frame, detected)
+                frame.pred_track_instances = self._track(self.tracker, frame, detected)
         return list(data_samples)
 
-    def _track(self, frame: DetDataSample, detected: InstanceData) -> InstanceData:
+    def _track(self, tracker: Any, frame: DetDataSample, detected: InstanceData) -> InstanceData:
         """Hand one frame's detections to the tracker, which starts afresh with each video."""
         video, frame_id = frame.metainfo.get("video_id"), int(frame.metainfo.get("frame_id", 0))
         if self._last_frame is None or self._last_frame[0] != video or frame_id <= self._last_frame[1]:
-            self.tracker.reset()
+            tracker.reset()
         self._last_frame = (video, frame_id)
         arrays = [detected[name].float().cpu().numpy() for name in ("bboxes", "scores", "embeds")]
         bboxes, scores, embeds = arrays
-        tracks = self.tracker.update(bboxes, scores, detected.labels.cpu().numpy(), embeds, frame_id)
+        tracks = tracker.update(bboxes, scores, detected.labels.cpu().numpy(), embeds, frame_id)
         return InstanceData(
             instances_id=torch.from_numpy(tracks.instances_id).long(),
             bboxes=torch.from_numpy(tracks.bboxes).float(),

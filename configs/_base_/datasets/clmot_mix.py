@@ -1,5 +1,5 @@
-# Table 1 of CL-MOT: six data sets, 53.5k images, boxes only. Each is a COCO-format file with its images; tested on MOT15.
-# MOT17 comes from tools/mot2cocovid.py; for the other five bring COCO files with a class "pedestrian".
+# Table 1 of CL-MOT: six data sets, 53.5k images, boxes only. Each is a COCO-format file with its images; tested on
+# MOT15. MOT17 comes from tools/mot2cocovid.py; for the other five bring COCO files with a class "pedestrian".
 _base_ = "./mot15.py"
 
 folders = ("MOT17", "Caltech", "CityPersons", "CUHK-SYSU", "PRW", "ETHZ")
