@@ -10,7 +10,7 @@ import pickle
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clmot_qd.errors import InputError
 
@@ -171,12 +171,12 @@ def read_state_dict(path: str | os.PathLike[str]) -> StateDict:
     """
     import torch
 
+    allow_log_history()
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such checkpoint file")
     try:
-        with torch.serialization.safe_globals(_log_history_globals()):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path}: not a checkpoint of plain tensors ({_reason(error)}); loading it could run code, so it is refused"
@@ -197,13 +197,15 @@ def _reason(error: Exception) -> str:
     return (told.strip().splitlines() or [type(error).__name__])[0].split(" was not an allowed")[0]
 
 
-def _log_history_globals() -> list:
-    """What the training log in an mmengine checkpoint is pickled with, all of it harmless.
+def allow_log_history() -> None:
+    """Let torch's safe loader read the training log in an mmengine checkpoint, all of which is harmless.
 
     mmengine stores its log curves (``HistoryBuffer``, numpy arrays) beside the weights, and their statistics by
-    ``getattr(HistoryBuffer, name)``. A general ``getattr`` could reach code, so a stand-in takes its place.
+    ``getattr(HistoryBuffer, name)``. A general ``getattr`` could reach code, so a stand-in takes its place. Since torch
+    2.6 loads safely by default, mmengine 0.10 cannot read its own checkpoints without this: ``--resume`` fails.
     """
     import numpy as np
+    import torch
     from mmengine.logging.history_buffer import HistoryBuffer
 
     def statistic(owner: object, name: str) -> object:
@@ -211,12 +213,10 @@ def _log_history_globals() -> list:
             raise pickle.UnpicklingError(f"attribute '{name}' of {owner!r} is asked for")
         return getattr(owner, name)
 
-    multiarray = np.empty(0).__reduce__()[0].__module__  # numpy._core.multiarray; numpy.core.multiarray before 2.0
-    reconstruct, scalar = np.empty(0).__reduce__()[0], np.float64(0).__reduce__()[0]
-    aliases = [
-        (function, f"{module}.{name}")
-        for module in {multiarray, "numpy._core.multiarray", "numpy.core.multiarray"}
-        for function, name in ((reconstruct, "_reconstruct"), (scalar, "scalar"))
-    ]
+    rebuild: dict[str, Any] = {"_reconstruct": np.empty(0).__reduce__()[0], "scalar": np.float64(0).__reduce__()[0]}
+    modules = ("numpy._core.multiarray", "numpy.core.multiarray")  # of numpy 2 and 1: a file may come from either
+    aliases = [(function, f"{module}.{name}") for module in modules for name, function in rebuild.items()]
     dtypes = [type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64", "bool")]
-    return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *aliases, (statistic, "builtins.getattr")]
+    torch.serialization.add_safe_globals(
+        [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *aliases, (statistic, "builtins.getattr")]
+    )

@@ -2,7 +2,17 @@
 
 from mmdet.registry import MODELS
 
+import clmot_qd.datasets.coco_detection
+import clmot_qd.datasets.coco_identity
+import clmot_qd.datasets.transforms
+import clmot_qd.datasets.video_dataset
+import clmot_qd.evaluation.track_eval_metric
+import clmot_qd.models
+from clmot_qd.checkpoints import allow_log_history
 from clmot_qd.trackers import JDETracker
 
 # The trackers know numpy and scipy only, so they cannot register themselves. ``force``: a reload registers again.
 MODELS.register_module(module=JDETracker, force=True)
+
+# Without it the stock --resume cannot read a stock checkpoint on torch 2.6 and later.
+allow_log_history()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", help="the public file, e.g. ctdet_coco_dla_2x.pth")
     parser.add_argument("out", help="the file to write")
@@ -14,7 +15,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
     from clmot_qd.apis.conversion import convert_file
 
     print(convert_file(args.checkpoint, args.out, args.source, args.config))
@@ -22,8 +24,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    arguments = parse()  # before anything heavy is imported, so that --help answers at once
-
+    parse_args()  # --help and mistyped options are answered before the package, and with it mmdet, is loaded
     from clmot_qd.errors import run_command
 
-    run_command(lambda: main(arguments))
+    run_command(main)

@@ -6,13 +6,10 @@ python tools/make_demo_data.py --out demo_out/data
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from clmot_qd.errors import run_command
 
-
-def parse_args(argv: Sequence[str]) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; settings that are not given keep the defaults of DemoSettings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="demo_out/data", metavar="FOLDER", help="output folder (default: %(default)s)")
@@ -33,7 +30,7 @@ def parse_args(argv: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Make the data set; returns the exit code."""
     settings = vars(parse_args(argv))
     folder = settings.pop("out")
@@ -44,4 +41,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    run_command(lambda: main(sys.argv[1:]))
+    parse_args()  # --help and mistyped options are answered before the package, and with it mmdet, is loaded
+    from clmot_qd.errors import run_command
+
+    run_command(main)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", help="path, or name of a packaged configuration")
     parser.add_argument("checkpoint", nargs="?", help="checkpoint file")
@@ -20,7 +21,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
     from clmot_qd.apis.running import build_runner, load_config, load_weights, parse_options
     from clmot_qd.errors import InputError
 
@@ -45,8 +47,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    arguments = parse()  # before anything heavy is imported, so that --help answers at once
-
+    parse_args()  # --help and mistyped options are answered before the package, and with it mmdet, is loaded
     from clmot_qd.errors import run_command
 
-    run_command(lambda: main(arguments))
+    run_command(main)

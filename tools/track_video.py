@@ -6,9 +6,10 @@ python tools/track_video.py VIDEO_OR_FOLDER --config CONFIG --checkpoint CHECKPO
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 
-def parse(argv: list[str] | None = None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", help="video file, folder of pictures, glob in quotes, or stream address")
     parser.add_argument("--config", required=True, help="path, or name of a packaged configuration")
@@ -24,7 +25,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(args: argparse.Namespace) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
     from clmot_qd.apis.inferencer import TrackingInferencer
     from clmot_qd.apis.running import parse_options
     from clmot_qd.apis.track_files import track_to_files
@@ -40,8 +42,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    arguments = parse()  # before anything heavy is imported, so that --help answers at once
-
+    parse_args()  # --help and mistyped options are answered before the package, and with it mmdet, is loaded
     from clmot_qd.errors import run_command
 
-    run_command(lambda: main(arguments))
+    run_command(main)

@@ -1,0 +1,114 @@
+"""The commands as a user types them: in processes of their own, with exit codes and one-line messages."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from conftest import REPOSITORY
+from tiny_data import shrink, write_tiny_data
+
+from clmot_qd.errors import InputError
+
+TOOLS = sorted(path.stem for path in (REPOSITORY / "tools").glob("*.py"))
+
+
+def command(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"tool_{name}", REPOSITORY / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_help_answers_without_loading_the_package(name: str) -> None:
+    script = str(REPOSITORY / "tools" / f"{name}.py")
+    watch = "import runpy, sys; sys.argv = sys.argv[1:]\ntry: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    watch += "except SystemExit as stop: print('CODE', stop.code)\nprint('LOADED', 'torch' in sys.modules)"
+    result = command("-c", watch, script, "--help")
+    assert "usage:" in result.stdout
+    assert "CODE 0" in result.stdout
+    assert "LOADED False" in result.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small project: data, configuration."""
+    from clmot_qd.apis.running import load_config
+
+    folder = tmp_path_factory.mktemp("project")
+    config = shrink(load_config("clmot_tiny_demo"), write_tiny_data(folder))
+    config.train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=1, val_interval=1)
+    config.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=2)
+    config.dump(folder / "project.py")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(project: Path) -> Path:
+    tool("train").main([str(project / "project.py"), "--work-dir", str(project / "run")])
+    return project / "run" / "epoch_1.pth"
+
+
+def test_train_test_and_track_one_after_the_other(project: Path, trained: Path, tmp_path: Path) -> None:
+    config = str(project / "project.py")
+    tool("test").main([config, str(trained), "--work-dir", str(tmp_path), "--out-dir", str(tmp_path / "results")])
+    assert {p.name for p in (tmp_path / "results").iterdir()} == {"clip-1.txt", "clip-2.txt", "metrics.json"}
+    clip = str(project / "img" / "clip-1")
+    tool("track_video").main(
+        [clip, "--config", config, "--checkpoint", str(trained), "--out-dir", str(tmp_path / "out")]
+    )
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"tracks.txt", "tracks.mp4", "contact_sheet.png"}
+
+
+def test_training_goes_on_from_its_last_checkpoint(project: Path, trained: Path) -> None:
+    options = ["--cfg-options", "train_cfg.max_epochs=2"]
+    tool("train").main([str(project / "project.py"), "--work-dir", str(trained.parent), "--resume", *options])
+    log = max(trained.parent.glob("*/*.log")).read_text()
+    assert (trained.parent / "epoch_2.pth").is_file()
+    assert "Epoch(train)  [1]" not in log
+
+
+def test_a_user_mistake_is_one_line_and_no_traceback(tmp_path: Path) -> None:
+    result = command(str(REPOSITORY / "tools" / "train.py"), "no_such_config", cwd=tmp_path)
+    assert result.returncode == 2
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: configuration 'no_such_config' is neither a file nor a packaged configuration")
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["load_from=nowhere.pth"], "load_from: no checkpoint file 'nowhere.pth'"),
+        (["train_dataloader.dataset.ann_file=/nowhere.json"], "no file '/nowhere.json'"),
+        (["train_dataloader.dataset.metainfo.classes=[dragon]"], "dragon"),
+        (["model.type=CLMOTT"], "CLMOTT"),
+        (["model.loss_embed.margn=1"], "margn"),
+        (["model.contrast_average=epoch"], "average"),
+        (["oops"], "write KEY=VALUE"),
+    ],
+)
+def test_mistakes_in_a_configuration_stop_training_with_a_name(project: Path, options: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        tool("train").main([str(project / "project.py"), "--work-dir", str(project / "bad"), "--cfg-options", *options])
+
+
+def test_testing_without_or_with_a_wrong_checkpoint(project: Path, trained: Path) -> None:
+    config = str(project / "project.py")
+    with pytest.raises(InputError, match="no checkpoint given"):
+        tool("test").main([config])
+    wrong = ["--cfg-options", "model.detector.bbox_head.embed_channels=32"]
+    with pytest.raises(InputError, match="not a checkpoint of this model"):
+        tool("test").main([config, "--checkpoint", str(trained), "--work-dir", str(project / "run2"), *wrong])
