@@ -66,8 +66,8 @@ def compare_embeddings(
 
     Returns:
         Scores for "trained embeddings", "random-weight embeddings" (the same network, untrained, read at the centres of
-        the same boxes) and "motion only" (no embeddings: the Kalman filter and box overlap decide, with the tracker's
-        own gate and weight even where the configuration opens the gate for appearance).
+        the same boxes) and "motion only" (no embeddings: the Kalman filter and box overlap decide); the tracker and
+        its settings are the configuration's in all three.
 
     Raises:
         InputError: Configuration, checkpoint or data are missing or do not fit.
@@ -135,10 +135,7 @@ def _track(config: Config, frames: list[FrameDetections], kind: str, class_numbe
     """Tracks of every sequence, with one kind of embeddings."""
     from mmdet.registry import MODELS
 
-    settings = dict(config.model.tracker)
-    if kind == MOTION:  # an open gate would leave motion no say, and all pairs would cost the same
-        settings = {key: value for key, value in settings.items() if key not in ("gate_thr", "motion_weight")}
-    tracker = MODELS.build(settings)
+    tracker = MODELS.build(config.model.tracker)
     found: dict[str, tuple[list[Tracks], list[int]]] = {}
     for frame in frames:
         if frame.sequence not in found:

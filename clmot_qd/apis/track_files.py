@@ -22,6 +22,7 @@ from clmot_qd.trackers import Tracks
 from clmot_qd.visualization import TrackDrawer, contact_sheet, save_png
 
 SHEET_FRAMES, SHEET_COLUMNS = 12, 3
+TRAIL_SECONDS = 1.5
 SMALL_PICTURE = 640  # pictures narrower than this are enlarged before drawing, so that ids stay readable
 
 
@@ -85,7 +86,8 @@ class _Pictures:
     ) -> None:
         self._folder = folder
         scale = max(1.0, round(SMALL_PICTURE / source.size[0]))
-        self._drawer = TrackDrawer(class_names=classes if len(classes) > 1 else None, scale=scale)
+        trail = max(4, round(TRAIL_SECONDS * source.fps))
+        self._drawer = TrackDrawer(trail, class_names=classes if len(classes) > 1 else None, scale=scale)
         self._writer = stack.enter_context(VideoWriter(folder / "tracks.mp4", fps=source.fps))
         self._chosen = _spread(total)
         self._sheet: list[tuple[int, np.ndarray]] = []

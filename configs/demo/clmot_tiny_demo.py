@@ -9,7 +9,7 @@ _base_ = [
 ]
 width = 16  # channels of the first stage; ResNet-18 has 64
 embed_channels = 64
-epochs, drop = 24, 18
+epochs, drop = 20, 15
 
 model = dict(
     detector=dict(
@@ -21,8 +21,8 @@ model = dict(
     ),
     # From scratch at this learning rate triplets first pull everything to one point; NT-Xent does not.
     loss_embed=dict(_delete_=True, type="NTXentPairLoss", temperature=0.1),
-    # Four pictures a second: people jump out of any motion gate, so appearance alone decides the first round.
-    tracker=dict(gate_thr=1e6, motion_weight=0.0),
+    # Four pictures a second: people jump, so the gate is wider and motion weighs less. Good for motion alone as well.
+    tracker=dict(gate_thr=50.0, motion_weight=0.004),
 )
 train_cfg = dict(max_epochs=epochs, val_interval=epochs)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
