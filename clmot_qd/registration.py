@@ -1,6 +1,7 @@
 """Everything a configuration can name, registered in mmdet's registries by importing it here."""
 
 from mmdet.registry import MODELS
+from mmengine.config.utils import MODULE2PACKAGE
 
 import clmot_qd.datasets.coco_detection
 import clmot_qd.datasets.coco_identity
@@ -16,3 +17,7 @@ MODELS.register_module(module=JDETracker, force=True)
 
 # Without it the stock --resume cannot read a stock checkpoint on torch 2.6 and later.
 allow_log_history()
+
+# Lets a configuration inherit from a packaged one: _base_ = "clmot_qd::clmot/clmot_dla34_40e_mot17.py". mmengine knows
+# the OpenMMLab packages alone, so this works once the package is imported, as its own commands do.
+MODULE2PACKAGE.setdefault("clmot_qd", "clmot_qd")
