@@ -5,7 +5,7 @@
 #   bash tools/install.sh
 #
 # Environment:
-#   PYTHON                  the interpreter to use (default: the newest of python3.13 ... python3.10, python3)
+#   PYTHON                  the interpreter to use (default: python3.11, the one all this was checked on, else 3.12, 3.10, 3.13)
 #   VENV                    where the environment goes (default: .venv)
 #   CLMOT_QD_CPU_ONLY=1     build mmcv without CUDA even though a GPU is here
 #   MAX_JOBS                compiler processes (default: all cores, one per 2 GiB of memory at most)
@@ -22,7 +22,7 @@ python_is_fit() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[
 
 find_python() {
   local candidate
-  for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3.10 python3}; do
+  for candidate in ${PYTHON:-python3.11 python3.12 python3.10 python3.13 python3}; do
     if command -v "$candidate" >/dev/null && python_is_fit "$candidate"; then
       command -v "$candidate"
       return
@@ -39,7 +39,7 @@ fingerprint() {
 check_compiler() {
   command -v "${CXX:-c++}" >/dev/null || command -v g++ >/dev/null ||
     die "no C++ compiler found (mmcv's operators are compiled here): install one, e.g. 'apt-get install g++', and run this again"
-  "$VENV/bin/python" - <<'PY' || die "the Python headers are missing: install them, e.g. 'apt-get install python3-dev', and run this again"
+  "$1" - <<'PY' || die "the Python headers are missing: install them, e.g. 'apt-get install python3-dev', and run this again"
 import os, sys, sysconfig
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))
 PY
@@ -57,7 +57,8 @@ check_gpu() {
   local want have
   want=$("$VENV/bin/python" -c 'import torch; print(torch.version.cuda or "")')
   [ -n "$want" ] || die "a GPU is here, but this torch is a CPU build: install the CUDA build of torch 2.13.0 into $VENV and run this again (or set CLMOT_QD_CPU_ONLY=1)"
-  have=$( { "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" --version 2>/dev/null || nvcc --version 2>/dev/null; } | sed -n 's/.*release \([0-9.]*\).*/\1/p')
+  have=$( { "${CUDA_HOME:-/usr/local/cuda}/bin/nvcc" --version 2>/dev/null || nvcc --version 2>/dev/null; } |
+    sed -n 's/.*release \([0-9.]*\).*/\1/p' || true)
   [ "${have%%.*}" = "${want%%.*}" ] || die "a GPU is here and torch was built for CUDA $want, but nvcc is '${have:-not installed}'. \
 mmcv $MMCV_VERSION must be compiled with CUDA ${want%%.*}.x: install that CUDA toolkit, set CUDA_HOME to it and run this again. For CPU operators on purpose: CLMOT_QD_CPU_ONLY=1"
   CUDA_BUILD=1
@@ -116,9 +117,9 @@ main() {
     return
   fi
   say "Python: $python ($("$python" --version)); environment: $VENV"
+  check_compiler "$python"
   [ -x "$VENV/bin/python" ] || "$python" -m venv "$VENV" ||
     die "cannot make a virtual environment: install the venv module, e.g. 'apt-get install python3-venv', and run this again"
-  check_compiler
   # openmim imports pkg_resources, which setuptools 81 dropped.
   pip_install "build tools" 'setuptools>=77.0.3,<81' wheel ninja
   pip_install "torch and the pinned set (tools/requirements.txt)" -r tools/requirements.txt
@@ -136,4 +137,5 @@ main() {
   say "done in $((SECONDS - started)) s"
 }
 
-main "$@"
+# Sourced by the tests, which call single functions.
+[ "${BASH_SOURCE[0]}" != "$0" ] || main "$@"

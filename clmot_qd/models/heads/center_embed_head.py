@@ -204,7 +204,8 @@ class CenterEmbedHead(CenterNetHead):
             InstanceData per image: bboxes (n, 4) xyxy, scores (n,), labels (n,), embeds (n, C) not normalised.
         """
         metas = [sample.metainfo for sample in batch_data_samples]
-        heatmap, size, offset = (maps[0] for maps in self.forward_detection(x))
+        # float32: half precision cannot hold the pixels of a large picture.
+        heatmap, size, offset = (maps[0].float() for maps in self.forward_detection(x))
         decoded = decode_centers(
             heatmap,
             size.clamp(min=0),  # an untrained branch gives negative sizes, hence corners in the wrong order
