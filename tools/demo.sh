@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/install.sh
 SEED=${SEED:-0}
 OUT=${OUT:-demo_out}
-bin="$PWD/${VENV:-.venv}/bin"
+bin="$(cd "${VENV:-.venv}/bin" && pwd)"
 config=clmot_tiny_demo.py
 run="$OUT/run-seed$SEED"
 clip="$OUT/data/test/DEMO-test-01/img1"
@@ -24,10 +24,17 @@ step "1/5  rendering the data: training pictures have boxes but no identities"
 options=("train_dataloader.dataset.data_root=$OUT/data/" "val_dataloader.dataset.data_root=$OUT/data/"
   "test_dataloader.dataset.data_root=$OUT/data/" "val_evaluator.ann_file=$OUT/data/annotations/test.json"
   "test_evaluator.ann_file=$OUT/data/annotations/test.json" "randomness.seed=$SEED")
-if [ ! -f "$run/final.pth" ]; then
+# Trained weights are used again only if nothing that shaped them has changed.
+recipe="$run/recipe.txt"
+wanted=$(cat configs/demo/*.py configs/_base_/datasets/demo.py "$OUT/data/demo_data.json" | cksum)
+if [ ! -f "$run/final.pth" ] || [ "$(cat "$recipe" 2>/dev/null)" != "$wanted" ]; then
+  [ "$(cat "$recipe" 2>/dev/null)" = "$wanted" ] || rm -rf "$run"
+  mkdir -p "$run"
+  echo "$wanted" >"$recipe"
   step "2/5  training from scratch: mim train clmot_qd $config"
   "$bin/mim" train clmot_qd "$config" --work-dir "$run" --resume --cfg-options "${options[@]}"
-  cp "$run/$(basename "$(cat "$run/last_checkpoint")")" "$run/final.pth.new" && mv "$run/final.pth.new" "$run/final.pth"
+  cp "$run/$(basename "$(cat "$run/last_checkpoint")")" "$run/final.pth.new"
+  mv "$run/final.pth.new" "$run/final.pth"
 else
   step "2/5  trained already: $run/final.pth"
 fi

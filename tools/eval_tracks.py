@@ -1,7 +1,7 @@
 """Score MOT result files against ground truth: HOTA, MOTA, IDF1 and their parts, per sequence and over all.
 
 python tools/eval_tracks.py --gt data/MOT17/train --detector SDP --pred results/
-python tools/eval_tracks.py --gt annotations/val_half.json --pred results/ --classes car pedestrian --out all.json
+python tools/eval_tracks.py --gt annotations/half-val.json --pred results/ --classes car pedestrian --out all.json
 """
 
 from __future__ import annotations

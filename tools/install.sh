@@ -5,7 +5,7 @@
 #   bash tools/install.sh
 #
 # Environment:
-#   PYTHON                  the interpreter to use (default: python3.11, the one all this was checked on, else 3.12, 3.10, 3.13)
+#   PYTHON                  the interpreter to use (default: python3.11, the one all this was checked on, else 3.12, 3.10)
 #   VENV                    where the environment goes (default: .venv)
 #   CLMOT_QD_CPU_ONLY=1     build mmcv without CUDA even though a GPU is here
 #   MAX_JOBS                compiler processes (default: all cores, one per 2 GiB of memory at most)
@@ -17,12 +17,12 @@ MMCV_VERSION=2.1.0
 say() { printf '[install] %s\n' "$*"; }
 die() { printf '[install] error: %s\n' "$*" >&2; exit 1; }
 
-# ---- which interpreter -------------------------------------------------------------------------------------------
-python_is_fit() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
+# ---- which interpreter (mmcv 2.1.0 cannot be built on 3.13: its setup.py relies on locals() as it was before) -------------------------------------------------------------------------------------------
+python_is_fit() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; }
 
 find_python() {
   local candidate
-  for candidate in ${PYTHON:-python3.11 python3.12 python3.10 python3.13 python3}; do
+  for candidate in ${PYTHON:-python3.11 python3.12 python3.10 python3}; do
     if command -v "$candidate" >/dev/null && python_is_fit "$candidate"; then
       command -v "$candidate"
       return
@@ -71,9 +71,11 @@ pip_install() {
   log=$(mktemp)
   start=$SECONDS
   say "$label"
+  set -m # a process group of its own, so that an interruption ends the compilers as well
   "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input -v "$@" >"$log" 2>&1 &
   pid=$!
-  trap 'kill "$pid" 2>/dev/null || true' EXIT
+  set +m
+  trap 'kill -- "-$pid" 2>/dev/null || true' EXIT
   while kill -0 "$pid" 2>/dev/null; do
     sleep 1
     (((SECONDS - start) % 20)) || say "  $((SECONDS - start)) s  $(progress_of "$log")"
@@ -94,6 +96,18 @@ progress_of() {
   grep -oE '^(Collecting|Downloading|Building wheel for|Installing collected) [^ ]+' "$1" | tail -n 1 || true
 }
 
+build_mmcv() {
+  local label=$1
+  shift
+  pip_install "$label" --no-build-isolation --no-binary mmcv --force-reinstall --no-deps "$@" "mmcv==$MMCV_VERSION"
+}
+
+# An interrupted 'venv', or one without ensurepip, leaves a python without pip behind; PYTHON may name another version.
+venv_is_whole() {
+  local version='import sys; print(sys.version_info[:2])'
+  "$VENV/bin/python" -m pip --version >/dev/null 2>&1 && [ "$("$VENV/bin/python" -c "$version")" = "$("$1" -c "$version")" ]
+}
+
 max_jobs() {
   local cores memory
   cores=$(nproc 2>/dev/null || echo 2)
@@ -110,7 +124,7 @@ mmcv_is_there() {
 main() {
   local python started=$SECONDS stamp
   python=$(find_python) ||
-    die "needs Python 3.10 to 3.13, found $(python3 --version 2>/dev/null || echo none): install one or set PYTHON=/path/to/python3.11"
+    die "needs Python 3.10 to 3.12, found $(python3 --version 2>/dev/null || echo none): install one or set PYTHON=/path/to/python3.11"
   stamp="$VENV/.clmot_qd_installed"
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint "$python")" ]; then
     say "$VENV is up to date"
@@ -118,16 +132,19 @@ main() {
   fi
   say "Python: $python ($("$python" --version)); environment: $VENV"
   check_compiler "$python"
-  [ -x "$VENV/bin/python" ] || "$python" -m venv "$VENV" ||
+  venv_is_whole "$python" || "$python" -m venv --clear "$VENV" ||
     die "cannot make a virtual environment: install the venv module, e.g. 'apt-get install python3-venv', and run this again"
   # openmim imports pkg_resources, which setuptools 81 dropped.
   pip_install "build tools" 'setuptools>=77.0.3,<81' wheel ninja
   pip_install "torch and the pinned set (tools/requirements.txt)" -r tools/requirements.txt
+  "$VENV/bin/python" -c 'import cv2' 2>/dev/null ||
+    die "OpenCV does not load, most likely for want of system libraries: install them, e.g. 'apt-get install libgl1 libglib2.0-0', and run this again"
   check_gpu
   if ! mmcv_is_there; then
     export MMCV_WITH_OPS=1 FORCE_CUDA=$CUDA_BUILD MAX_JOBS=${MAX_JOBS:-$(max_jobs)}
-    pip_install "compiling mmcv $MMCV_VERSION with its operators on $MAX_JOBS cores: about 10 minutes on two, once" \
-      --no-build-isolation --no-binary mmcv "mmcv==$MMCV_VERSION"
+    build_mmcv "compiling mmcv $MMCV_VERSION with its operators on $MAX_JOBS cores: about 10 minutes on two, once"
+    # pip may have taken a wheel from its cache that was built for another torch, or without CUDA.
+    mmcv_is_there || build_mmcv "that build does not fit; compiling mmcv $MMCV_VERSION afresh" --no-cache-dir
     mmcv_is_there || die "mmcv was built, but 'import mmcv.ops' fails: run $VENV/bin/python -c 'import mmcv.ops' to see why"
   fi
   # The import hook of older editable installs would hide .mim from mim, so hatchling's plain .pth file is used.

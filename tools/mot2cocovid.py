@@ -1,6 +1,6 @@
 r"""Convert MOT15, MOT16, MOT17, MOT20 or DanceTrack sequences into one CocoVID annotation file.
 
-    python tools/mot2cocovid.py --root data/MOT17/train --out data/MOT17/annotations/train_half.json \
+    python tools/mot2cocovid.py --root data/MOT17/train --out data/MOT17/annotations/half-train.json \
         --detector SDP --split first-half
 """
 

@@ -23,7 +23,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    from clmot_qd.apis.running import build_runner, load_config, load_weights, parse_options
+    from clmot_qd.apis.running import (
+        build_runner,
+        explain_build,
+        load_config,
+        load_weights,
+        make_folder,
+        parse_options,
+        require_keys,
+        track_evaluator,
+    )
     from clmot_qd.errors import InputError
 
     checkpoint = args.checkpoint or args.checkpoint_option
@@ -33,13 +42,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = load_config(args.config, parse_options(args.cfg_options))
     config.launcher = args.launcher
     config.work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
+    config.resume = False  # a configuration saved by a resumed run would load its latest checkpoint over ours
     config.load_from = None  # load_weights refuses a checkpoint of another model, where the runner would only warn
+    require_keys(config, "test_dataloader", "test_evaluator")
+    make_folder(config.work_dir)
     if args.out_dir:
-        evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
-        for evaluator in evaluators:
-            if evaluator.type == "TrackEvalMetric":
-                evaluator.out_dir = args.out_dir
+        make_folder(args.out_dir)
+        track_evaluator(config)["out_dir"] = args.out_dir
     runner = build_runner(config)
+    explain_build(lambda: runner.test_loop.dataloader)
     model = getattr(runner.model, "module", runner.model)
     runner.logger.info(load_weights(model, checkpoint))
     runner.test()

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/install.sh
-bin="$PWD/${VENV:-.venv}/bin"
+bin="$(cd "${VENV:-.venv}/bin" && pwd)"
 
 if [ $# -eq 0 ]; then
   "$bin/ruff" check .

@@ -29,10 +29,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Track, write, score."""
     args = parse_args(argv)
-    from clmot_qd.apis.detections import build_tracker, parse_options, score_file, track_detection_file
+    from clmot_qd.apis.detections import build_tracker, parse_tracker_options, score_file, track_detection_file
     from clmot_qd.datasets.mot_text import write_tracks
 
-    tracker = build_tracker(args.tracker, parse_options(args.option))
+    tracker = build_tracker(args.tracker, parse_tracker_options(args.option))
     tracks = track_detection_file(args.det, tracker, args.embeds, args.last_frame)
     write_tracks(args.out, tracks)
     print(f"{len(tracks)} boxes of {len(set(tracks.ids.tolist()))} tracks written to {args.out}")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", help="video file, folder of pictures, glob in quotes, or stream address")
+    parser.add_argument("source", help="video file, folder of pictures, glob in quotes, stream address, camera number")
     parser.add_argument("--config", required=True, help="path, or name of a packaged configuration")
     parser.add_argument("--checkpoint", required=True, help="trained weights")
     parser.add_argument("--out-dir", help="where the results go (default: tracked/NAME)")
@@ -34,8 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parse_options(args.cfg_options)
     if args.conf_thr is not None:
         options["model.tracker.conf_thr"] = args.conf_thr
+        options["model.detector.test_cfg.score_thr"] = min(args.conf_thr, 0.1)  # what the head may drop beforehand
     tracking = TrackingInferencer(args.config, args.checkpoint, args.device, options)
-    written = track_to_files(tracking, args.source, args.out_dir, args.max_frames, video=not args.no_video)
+    source = int(args.source) if args.source.isdecimal() else args.source
+    written = track_to_files(tracking, source, args.out_dir, args.max_frames, video=not args.no_video)
     for path in written:
         print(f"wrote {path}")
     return 0

@@ -28,7 +28,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    from clmot_qd.apis.running import build_runner, check_load_from, load_config, parse_options
+    from mmengine.runner import find_latest_checkpoint
+
+    from clmot_qd.apis.running import (
+        build_runner,
+        build_training,
+        check_load_from,
+        load_config,
+        make_folder,
+        parse_options,
+        require_gpu,
+    )
+    from clmot_qd.checkpoints import read_state_dict
     from clmot_qd.errors import InputError
 
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
@@ -36,19 +47,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     config.launcher = args.launcher
     if args.work_dir or not config.get("work_dir"):
         config.work_dir = args.work_dir or f"work_dirs/{Path(args.config).stem}"
+    make_folder(config.work_dir)
     if args.amp:
+        require_gpu("--amp")
         config.optim_wrapper.update(type="AmpOptimWrapper", loss_scale="dynamic")
     if args.auto_scale_lr:
         if "base_batch_size" not in config.get("auto_scale_lr", {}):
             raise InputError(f"{args.config}: --auto-scale-lr needs the key auto_scale_lr.base_batch_size")
         config.auto_scale_lr.enable = True
     if args.resume:
-        if args.resume != "auto" and not Path(args.resume).is_file():
-            raise InputError(f"{args.resume}: no such checkpoint file (--resume)")
-        config.resume = True
-        config.load_from = None if args.resume == "auto" else args.resume
-    check_load_from(config)
-    build_runner(config).train()
+        # Nothing to resume from is a first start: load_from keeps its meaning then.
+        checkpoint = find_latest_checkpoint(config.work_dir) if args.resume == "auto" else args.resume
+        if checkpoint:
+            read_state_dict(checkpoint)
+            config.resume, config.load_from = True, checkpoint
+    runner = build_runner(config)
+    if config.get("load_from"):
+        runner.logger.info(check_load_from(getattr(runner.model, "module", runner.model), config.load_from))
+    build_training(runner)
+    runner.train()
     return 0
 
 

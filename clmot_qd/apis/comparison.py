@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clmot_qd.apis.running import explain_build, load_config, load_weights
+from clmot_qd.apis.running import explain_build, load_config, load_weights, require_keys, track_evaluator
 from clmot_qd.apis.track_table import stack_tracks
 from clmot_qd.datasets.mot_text import MotTable
 from clmot_qd.evaluation import evaluate_tracks, read_cocovid
@@ -76,16 +76,17 @@ def compare_embeddings(
 
     loaded = load_config(config, options)
     init_default_scope(loaded.get("default_scope", "mmdet"))
-    evaluator = loaded.test_evaluator
-    truth = read_cocovid(evaluator.ann_file)
+    require_keys(loaded, "test_dataloader")
+    loaded.test_dataloader.batch_size = 1
+    evaluator = track_evaluator(loaded)
+    classes = evaluator.get("classes", ("pedestrian",))
+    truth = read_cocovid(evaluator["ann_file"])
     frames = list(_detect(loaded, checkpoint, seed, truth.frame_index, progress))
     scores = {}
     for kind in (TRAINED, RANDOM, MOTION):
         progress(f"tracking with {kind}")
-        tracks = _track(loaded, frames, kind, truth.class_numbers(evaluator.classes))
-        scores[kind] = evaluate_tracks(
-            truth, tracks, evaluator.classes, evaluator.get("distractors"), backends=("trackeval",)
-        )
+        tracks = _track(loaded, frames, kind, truth.class_numbers(classes))
+        scores[kind] = evaluate_tracks(truth, tracks, classes, evaluator.get("distractors"), backends=("trackeval",))
     return scores
 
 

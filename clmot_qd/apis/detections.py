@@ -54,7 +54,7 @@ def build_tracker(name: str, options: Mapping[str, Any] | None = None) -> Tracke
     return known[name](**(options or {}))
 
 
-def parse_options(pairs: Sequence[str]) -> dict[str, Any]:
+def parse_tracker_options(pairs: Sequence[str]) -> dict[str, Any]:
     """Turn ``["conf_thr=0.4", "per_class=False"]`` into ``{"conf_thr": 0.4, "per_class": False}``.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clmot_qd.apis.running import explain_build, load_config, load_weights
+from clmot_qd.apis.running import check_device, explain_build, load_config, load_weights, require_keys
 from clmot_qd.errors import InputError
 from clmot_qd.trackers import Tracks
 
@@ -54,6 +54,8 @@ class TrackingInferencer:
         if not self.config.model.get("tracker"):
             raise InputError(f"{config}: model.tracker is not set: a detector alone cannot track")
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        check_device(self.device)
+        require_keys(self.config, "test_dataloader")
         self.model = explain_build(lambda: MODELS.build(self.config.model))
         if checkpoint is not None:
             load_weights(self.model, checkpoint)

@@ -26,6 +26,10 @@ def find_config(name: str) -> str:
     """
     if osp.isfile(name):
         return name
+    if osp.dirname(name):
+        raise InputError(
+            f"{name}: no such configuration file; correct the path, or give a packaged name without a folder"
+        )
     root = packaged_configs()
     stem = osp.basename(name).removesuffix(".py")
     known = {path.stem: path for path in sorted(root.rglob("*.py")) if "_base_" not in path.parts}
@@ -61,9 +65,37 @@ def load_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
         config.merge_from_dict(dict(options or {}))
     except InputError:
         raise
-    except (OSError, SyntaxError, KeyError, TypeError, ValueError, AttributeError, ImportError) as error:
-        raise InputError(f"{path}: cannot be read as a configuration ({_first_line(error)})") from error
+    except Exception as error:  # a configuration is Python code and may raise anything
+        told = f"{type(error).__name__}: {_first_line(error)}"
+        raise InputError(f"{path}: cannot be read as a configuration ({told})") from error
+    if not config.get("model"):
+        raise InputError(f"{path}: has no key 'model'; inherit from one of the packaged configurations")
     return config
+
+
+def require_keys(config: Config, *keys: str) -> None:
+    """Refuse a configuration that lacks what a command needs.
+
+    Raises:
+        InputError: Naming the first key that is missing or None.
+    """
+    for key in keys:
+        if not config.get(key):
+            raise InputError(f"the configuration has no key '{key}', which this command needs")
+
+
+def track_evaluator(config: Config) -> dict:
+    """The ``TrackEvalMetric`` among the test evaluators of a configuration.
+
+    Raises:
+        InputError: There is none.
+    """
+    require_keys(config, "test_evaluator")
+    evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
+    for evaluator in evaluators:
+        if evaluator.get("type") == "TrackEvalMetric":
+            return evaluator
+    raise InputError("test_evaluator: has no TrackEvalMetric, which this command needs")
 
 
 def build_runner(config: Config) -> Runner:
@@ -87,23 +119,74 @@ def explain_build(build: Callable[[], Built]) -> Built:
             raise InputError(f"the configuration names something unknown: {_first_line(error)}") from error
         raise
     except TypeError as error:
+        if "None is not a callable" in str(error):
+            raise InputError("the configuration names an unknown optimizer (optim_wrapper.optimizer.type)") from error
         if "unexpected keyword argument" in str(error) or "required positional argument" in str(error):
             raise InputError(f"the configuration has a wrong argument: {_first_line(error)}") from error
         raise
 
 
-def check_load_from(config: Config) -> None:
-    """Refuse a configuration whose ``load_from`` names a file that is not there, before data are read.
+def build_training(runner: Runner) -> None:
+    """Build all that ``runner.train`` would build on its way: data, optimizer, metrics. A mistake shows before training.
 
     Raises:
-        InputError: It is not there; a name with a scheme (``https://``, ``torchvision://``) is left to mmengine.
+        InputError: Something unknown, or a wrong argument.
     """
-    path = config.get("load_from")
-    if path and "://" not in path and not osp.isfile(path):
+    explain_build(lambda: runner.train_loop.dataloader)
+    optimizer = explain_build(lambda: runner.build_optim_wrapper(runner.optim_wrapper))
+    runner.optim_wrapper = optimizer
+    explain_build(lambda: runner.val_loop and runner.val_loop.dataloader)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that torch does not know or this machine does not have.
+
+    Raises:
+        InputError: Naming it.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device '{device}': cannot be used here ({_first_line(error)})") from error
+
+
+def check_load_from(model: nn.Module, path: str) -> str:
+    """Compare the checkpoint that training shall start from with the model, before data are read.
+
+    Args:
+        model: The model to train.
+        path: ``load_from``; a name with a scheme (``https://``) is left to mmengine.
+
+    Returns:
+        A report for the log.
+
+    Raises:
+        InputError: The file is not there, unreadable, or has no tensor that fits.
+    """
+    from clmot_qd.checkpoints import compare_with_model, read_state_dict
+
+    if "://" in path:
+        return f"load_from: {path}"
+    if not osp.isfile(path):
         raise InputError(
             f"load_from: no checkpoint file '{path}': train or convert it first, or start without it "
             "(--cfg-options load_from=None)"
         )
+    report = compare_with_model(read_state_dict(path), model)
+    if not report.matched:
+        raise InputError(
+            f"load_from: {path} is a checkpoint of another model: no tensor fits ({str(report).splitlines()[0]}); "
+            "run tools/convert_checkpoint.py if it comes from another project"
+        )
+    if report.mismatched:
+        key, ours, theirs = report.mismatched[0]
+        raise InputError(
+            f"load_from: {path}: '{key}' has shape {list(ours)}, the model wants {list(theirs)} "
+            f"({len(report.mismatched)} tensors in all): tools/convert_checkpoint.py --config leaves such tensors out"
+        )
+    return f"load_from: {path}: {report}"
 
 
 def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> str:
@@ -135,6 +218,32 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> str:
         )
     model.load_state_dict({key: value for key, value in state.items() if key not in report.unexpected}, strict=False)
     return f"{os.fspath(path)}: {report.matched} tensors loaded"
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder for results before the work starts whose results it will hold.
+
+    Raises:
+        InputError: It cannot be made or written to.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{os.fspath(path)}: cannot be used as a folder for results ({error.strerror})") from error
+    if not os.access(path, os.W_OK):
+        raise InputError(f"{os.fspath(path)}: cannot be written to; choose another folder")
+
+
+def require_gpu(option: str) -> None:
+    """Refuse an option that needs an accelerator where there is none.
+
+    Raises:
+        InputError: Naming the option.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise InputError(f"{option}: needs a CUDA device, and torch sees none here")
 
 
 TRAINING_ONLY = ("projector.", "id_head.", "task_weighting.", "loss_embed.", "data_preprocessor.")

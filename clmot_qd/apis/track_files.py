@@ -28,7 +28,7 @@ SMALL_PICTURE = 640  # pictures narrower than this are enlarged before drawing, 
 
 def track_to_files(
     tracking: TrackingInferencer,
-    source: str | PathLike[str],
+    source: str | PathLike[str] | int,
     out_dir: str | PathLike[str] | None = None,
     max_frames: int | None = None,
     video: bool = True,
@@ -37,7 +37,7 @@ def track_to_files(
 
     Args:
         tracking: The model.
-        source: Video file, folder of pictures, glob or stream address.
+        source: Video file, folder of pictures, glob, stream address or camera number.
         out_dir: Where the files go; ``tracked/NAME OF THE SOURCE`` by default.
         max_frames: Stop after this many frames; None goes to the end.
         video: Also write ``tracks.mp4`` and ``contact_sheet.png``.
@@ -70,9 +70,9 @@ def track_to_files(
     return written + (pictures.finish() if pictures is not None else [])
 
 
-def name_of(source: str | PathLike[str]) -> str:
+def name_of(source: str | PathLike[str] | int) -> str:
     """A folder name for the results of a source: its own name; of a MOT image folder the sequence's."""
-    path = Path(source)
+    path = Path(str(source))
     if path.name in ("img1", "images"):
         path = path.resolve().parent
     return re.sub(r"[^\w.-]+", "_", path.stem if path.suffix else path.name).strip("_") or "video"
@@ -91,16 +91,18 @@ class _Pictures:
         self._writer = stack.enter_context(VideoWriter(folder / "tracks.mp4", fps=source.fps))
         self._chosen = _spread(total)
         self._sheet: list[tuple[int, np.ndarray]] = []
+        self._stride = 1
         self._frames = 0
 
     def add(self, frame: np.ndarray, tracks: Tracks) -> None:
         """Draw one frame."""
         drawn = self._drawer.draw(frame, tracks)
         self._writer.write(drawn)
-        if self._chosen is None or self._frames in self._chosen:
+        if self._frames % self._stride == 0 if self._chosen is None else self._frames in self._chosen:
             self._sheet.append((self._frames, drawn))
-            if len(self._sheet) > 2 * SHEET_FRAMES:  # length unknown: keep every second one, twice as far apart
-                self._sheet = self._sheet[::2]
+        if self._chosen is None and len(self._sheet) > 2 * SHEET_FRAMES:
+            # The length is not known: keep every second picture and go on twice as far apart.
+            self._sheet, self._stride = self._sheet[::2], 2 * self._stride
         self._frames += 1
 
     def finish(self) -> list[Path]:

@@ -1,14 +1,15 @@
 # CL-MOT on ResNet-50 without deformable convolutions.
+# ImageNet weights: --cfg-options model.detector.backbone.init_cfg.type=Pretrained
+# model.detector.backbone.init_cfg.checkpoint=FILE
 _base_ = [
     "../_base_/models/clmot_resnet.py",
     "../_base_/datasets/mot17_half.py",
     "../_base_/schedules/adam_40e.py",
     "../_base_/default_runtime.py",
 ]
-pretrained = None  # "torchvision://resnet50" downloads ImageNet weights
 model = dict(
     detector=dict(
-        backbone=dict(depth=50, init_cfg=dict(type="Pretrained", checkpoint=pretrained) if pretrained else None),
+        backbone=dict(depth=50),
         neck=dict(in_channels=2048, use_dcn=False),
     )
 )

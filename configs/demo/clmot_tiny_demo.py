@@ -30,4 +30,4 @@ param_scheduler = [
     dict(type="LinearLR", start_factor=0.1, by_epoch=False, begin=0, end=100),
     dict(type="MultiStepLR", by_epoch=True, milestones=[drop], gamma=0.1),
 ]
-default_hooks = dict(logger=dict(interval=15), checkpoint=dict(interval=epochs, max_keep_ckpts=1))
+default_hooks = dict(logger=dict(interval=15), checkpoint=dict(interval=4, max_keep_ckpts=1))

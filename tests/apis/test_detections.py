@@ -10,7 +10,7 @@ import pytest
 
 from clmot_qd.apis.detections import (
     build_tracker,
-    parse_options,
+    parse_tracker_options,
     read_embeddings,
     score_file,
     track_detection_file,
@@ -81,13 +81,13 @@ def test_build_tracker() -> None:
         build_tracker("JDETracker", {"conf": 0.25})
 
 
-def test_parse_options() -> None:
+def test_parse_tracker_options() -> None:
     pairs = ["conf_thr=0.4", "lost_frames=30", "per_class=False", "match_metric=bisoftmax", "range=(1,2)"]
     expected = {"conf_thr": 0.4, "lost_frames": 30, "per_class": False, "match_metric": "bisoftmax", "range": (1, 2)}
-    assert parse_options(pairs) == expected
+    assert parse_tracker_options(pairs) == expected
     for pair in ("conf_thr", "=3"):
         with pytest.raises(InputError, match=rf"option '{pair}' must be of the form key=value"):
-            parse_options([pair])
+            parse_tracker_options([pair])
 
 
 @pytest.mark.parametrize(

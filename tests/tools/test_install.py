@@ -48,7 +48,7 @@ def error(result: subprocess.CompletedProcess[str]) -> str:
 def test_no_fit_python(bin_dir: Path) -> None:
     write(bin_dir / "old-python", "exit 1")
     message = error(run(bin_dir, f"bash {SCRIPT}", PYTHON="old-python"))
-    assert "needs Python 3.10 to 3.13" in message
+    assert "needs Python 3.10 to 3.12" in message
 
 
 def test_no_compiler_is_said_before_an_environment_is_made(bin_dir: Path) -> None:

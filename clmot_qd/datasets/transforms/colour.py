@@ -29,7 +29,7 @@ class ColourJitterHSV(BaseTransform):
     def __init__(self, fraction: float = 0.5) -> None:
         """Check and keep the range of the gains."""
         if not 0 <= fraction <= 1:
-            raise ValueError(f"fraction must lie in [0, 1], got {fraction}")
+            raise InputError(f"fraction must lie in [0, 1], got {fraction}")
         self.fraction = fraction
 
     @cache_randomness

@@ -10,6 +10,8 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from clmot_qd.errors import InputError
+
 NORM = dict(type="BN")
 
 
@@ -150,7 +152,7 @@ class DLA(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if len(channels) != 6 or len(tree_depths) != 4:
-            raise ValueError(
+            raise InputError(
                 f"DLA has six levels of channels and four trees, got channels={channels}, tree_depths={tree_depths}"
             )
         self.norm_eval = norm_eval
@@ -171,7 +173,7 @@ class DLA(BaseModule):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, 3, H, W) -> four maps at strides 4, 8, 16 and 32."""
         if x.shape[-2] % 32 or x.shape[-1] % 32:
-            raise ValueError(
+            raise InputError(
                 f"DLA needs height and width in multiples of 32, got {tuple(x.shape[-2:])}: set the letterbox scale or "
                 "pad_size_divisor=32 in the data preprocessor"
             )

@@ -17,6 +17,7 @@ from mmdet.registry import MODELS
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_original
 from clmot_qd.models.heads.center_targets import Centers, draw_gaussians, gaussian_radius, locate_centers
 
@@ -58,7 +59,7 @@ class CenterEmbedHead(CenterNetHead):
         train_cfg: Unused, part of the detector's interface.
         test_cfg: ``topk`` boxes at most, ``local_maximum_kernel`` of the peak search, ``score_thr`` below which boxes
             are dropped.
-        init_cfg: As everywhere in mmengine.
+        init_cfg: Not used, as in the parent: :meth:`init_weights` does it all.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class CenterEmbedHead(CenterNetHead):
             init_cfg=init_cfg,
         )
         if radius_formula not in ("cornernet", "exact"):
-            raise ValueError(f"radius_formula must be 'cornernet' or 'exact', got {radius_formula!r}")
+            raise InputError(f"radius_formula must be 'cornernet' or 'exact', got {radius_formula!r}")
         self.embed_channels = embed_channels
         self.radius_overlap = radius_overlap
         self.radius_formula = radius_formula

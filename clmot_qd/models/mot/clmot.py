@@ -81,7 +81,7 @@ class CLMOT(BaseMOTModel):
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
         if view_batching not in ("separate", "joint"):
-            raise ValueError(f"view_batching must be 'separate' or 'joint', got {view_batching!r}")
+            raise InputError(f"view_batching must be 'separate' or 'joint', got {view_batching!r}")
         self.detector = MODELS.build(detector)
         self.tracker = MODELS.build(tracker) if tracker else None
         self.loss_embed = MODELS.build(loss_embed) if loss_embed else None
@@ -113,6 +113,10 @@ class CLMOT(BaseMOTModel):
         samples = [[sample[view] for sample in data_samples] for view in range(views)]
         feats = self._extract_views(inputs)
         detection = self.detector.bbox_head.loss(feats[0], samples[0])
+        if self.loss_embed is None and self.id_head is None:
+            # A detector alone; the term keeps the branch in the graph, which distributed training asks for.
+            idle = sum(p.sum() for p in self.detector.bbox_head.embed_head.parameters())
+            return self.task_weighting({**detection, "loss_embed_idle": 0.0 * idle}, {})
         embedded = [self._embed_objects(*view) for view in zip(feats, samples)]
         embedding = {}
         if self.loss_embed is not None:
@@ -208,7 +212,7 @@ class CLMOT(BaseMOTModel):
         feats = self.detector.extract_feat(images)
         height, width = feats[0].shape[-2:]
         counts = torch.tensor([len(b) for b in bboxes], device=images.device)
-        flat = torch.cat(list(bboxes)).to(images.device)
+        flat = torch.cat(list(bboxes)).to(images.device).float()
         scale = flat.new_tensor([width / images.shape[-1], height / images.shape[-2]])
         x, y = ((flat[:, :2] + flat[:, 2:]) / 2 * scale).floor().long().unbind(1)
         cell = y.clamp(0, height - 1) * width + x.clamp(0, width - 1)
