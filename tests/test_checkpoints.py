@@ -133,6 +133,13 @@ def test_unreadable_files_are_named(tmp_path: Path, content: bytes | None, messa
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("first", range(256))
+def test_text_of_any_first_byte_is_an_input_error(first: int, tmp_path: Path) -> None:
+    (tmp_path / "x.pth").write_bytes(bytes([first]) + b"ello, this is no checkpoint\n")
+    with pytest.raises(InputError):
+        read_state_dict(tmp_path / "x.pth")
+
+
 def test_weights_of_another_model_are_refused_and_nothing_is_loaded(tmp_path: Path) -> None:
     model = nn.Linear(2, 3)
     before = model.weight.clone()

@@ -27,9 +27,7 @@ def find_config(name: str) -> str:
     if osp.isfile(name):
         return name
     if osp.dirname(name):
-        raise InputError(
-            f"{name}: no such configuration file; correct the path, or give a packaged name without a folder"
-        )
+        raise InputError(f"{name}: no such file; correct the path, or give a packaged name without a folder")
     root = packaged_configs()
     stem = osp.basename(name).removesuffix(".py")
     known = {path.stem: path for path in sorted(root.rglob("*.py")) if "_base_" not in path.parts}
@@ -127,7 +125,7 @@ def explain_build(build: Callable[[], Built]) -> Built:
 
 
 def build_training(runner: Runner) -> None:
-    """Build all that ``runner.train`` would build on its way: data, optimizer, metrics. A mistake shows before training.
+    """Build what ``runner.train`` would build on its way (data, optimizer, metrics), so that mistakes show at once.
 
     Raises:
         InputError: Something unknown, or a wrong argument.

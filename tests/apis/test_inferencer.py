@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 import torch
 from tiny_data import SIZE, shrink, write_tiny_data
 
+from clmot_qd.apis import track_files
 from clmot_qd.apis.comparison import (
     COLUMNS,
     MOTION,
@@ -25,6 +27,7 @@ from clmot_qd.apis.running import build_runner, load_config
 from clmot_qd.apis.track_files import name_of, track_to_files
 from clmot_qd.datasets.mot_text import read_tracks
 from clmot_qd.errors import InputError
+from clmot_qd.trackers import JDETracker, Tracks
 
 
 @pytest.fixture(scope="module")
@@ -144,11 +147,21 @@ def test_a_checkpoint_of_another_model_is_refused(project: dict[str, str]) -> No
         ({"model.tracker.conf": 1}, "conf"),
         ({"model.tracker.type": "JDETraker"}, "JDETraker"),
         ({"model.tracker": None}, "model.tracker is not set"),
+        ({"test_dataloader": None}, "no key 'test_dataloader'"),
+        ({"model.view_batching": "twice"}, "view_batching"),
+        ({"model.detector.bbox_head.radius_formula": "x"}, "radius_formula"),
+        ({"model": None}, "no key 'model'"),
     ],
 )
 def test_mistakes_in_the_configuration_are_named(project: dict[str, str], options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         TrackingInferencer(project["config"], project["checkpoint"], "cpu", options)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(project: dict[str, str], device: str) -> None:
+    with pytest.raises(InputError, match=f"device '{device}'"):
+        TrackingInferencer(project["config"], project["checkpoint"], device)
 
 
 def test_a_misspelt_configuration_name_gets_a_suggestion() -> None:
@@ -164,6 +177,43 @@ def test_the_comparison_uses_one_set_of_detections(project: dict[str, str], tmp_
     write_comparison(scores, tmp_path / "c.json")
     numbers = json.loads((tmp_path / "c.json").read_text())
     assert numbers[MOTION].keys() == set(COLUMNS)
-    counts = {kind: row["FP"] - row["FN"] for kind, row in numbers.items()}  # predictions minus truth
-    shown = {kind: -c for kind, c in counts.items()}
-    assert max(shown.values()) - min(shown.values()) <= 20, "the three runs see different detections"
+
+
+def test_the_three_runs_see_the_same_boxes_and_different_embeddings(project: dict[str, str]) -> None:
+    original = JDETracker.update
+
+    def watch(self, bboxes, scores, labels, embeds, frame_id):
+        calls.append((bboxes.copy(), None if embeds is None else embeds.copy()))
+        return original(self, bboxes, scores, labels, embeds, frame_id)
+
+    calls: list[tuple[np.ndarray, np.ndarray | None]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JDETracker, "update", watch)
+        compare_embeddings(project["config"], project["checkpoint"], seed=1, progress=lambda line: None)
+    third = len(calls) // 3
+    trained, untrained, motion = calls[:third], calls[third : 2 * third], calls[2 * third :]
+    for (a, x), (b, y), (c, z) in zip(trained, untrained, motion):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
+        assert z is None
+        assert not np.allclose(x, y)
+
+
+def test_the_contact_sheet_of_a_stream_is_spread_over_all_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    captions: list[str] = []
+    monkeypatch.setattr(
+        track_files, "contact_sheet", lambda frames, columns, texts: captions.extend(texts) or frames[0]
+    )
+    source = type("Stream", (), dict(size=(32, 32), fps=10.0))
+    with ExitStack() as stack:
+        pictures = track_files._Pictures(tmp_path, source, ("a",), None, stack)
+        for _ in range(500):
+            pictures.add(np.zeros((32, 32, 3), np.uint8), Tracks.empty())
+    pictures.finish()
+    numbers = [int(text.split()[1]) for text in captions]
+    assert len(numbers) == track_files.SHEET_FRAMES
+    assert numbers[0] == 1
+    assert max(np.diff(numbers)) <= 2 * min(np.diff(numbers))
+    assert numbers[-1] > 400

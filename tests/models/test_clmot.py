@@ -125,9 +125,8 @@ def test_embed_loss_follows_equation_5() -> None:
     assert model.loss(inputs, [sample])["loss_embed"].item() == pytest.approx(total / 6, rel=1e-4)
 
 
-@pytest.mark.parametrize("mode", ["separate", "joint"])
-def test_both_ways_of_batching_views_agree_where_batchnorm_is_fixed(mode: str) -> None:
-    reference, model = build().eval(), build(view_batching=mode).eval()
+def test_both_ways_of_batching_views_agree_where_batchnorm_is_fixed() -> None:
+    reference, model = build().eval(), build(view_batching="joint").eval()
     samples = [pair(frame(BOXES), frame(BOXES))] * 2
     expected, actual = reference.loss(images(2), samples), model.loss(images(2), samples)
     for name, value in expected.items():
@@ -161,6 +160,15 @@ def test_the_supervised_baseline_needs_one_view_and_names_a_wrong_identity() -> 
 def test_one_view_for_the_contrast_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="WithinFrameTwoView"):
         build().loss(images(1, 1), [pair(frame(BOXES))])
+
+
+def test_a_detector_alone_leaves_no_parameter_without_a_gradient() -> None:
+    model = build(loss_embed=None)
+    samples = [pair(frame(BOXES, [1, 2, 3]))]
+    del samples[0][0].gt_instances.instances_ids
+    losses = model.loss(images(1, 1), samples)
+    sum(v for k, v in losses.items() if "loss" in k).backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
 def test_learnable_task_weights_are_saved() -> None:
@@ -214,6 +222,8 @@ def test_embeddings_of_given_boxes_are_read_at_their_centres() -> None:
     full = model._forward(inputs[:, None])[3][0]
     torch.testing.assert_close(embeds[0][1], full[0, :, math.floor(54 / 8), math.floor(96 / 8)])
     torch.testing.assert_close(embeds[1][0], full[1, :, 15, 23])  # outside: the nearest cell
+    whole_numbers = model.embed_boxes(inputs, [b.long() for b in boxes])
+    torch.testing.assert_close(whole_numbers[0], embeds[0])
 
 
 def test_a_detector_without_tracker_detects() -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from conftest import REPOSITORY
 from tiny_data import shrink, write_tiny_data
 
+from clmot_qd.checkpoints import read_state_dict
 from clmot_qd.errors import InputError
 
 TOOLS = sorted(path.stem for path in (REPOSITORY / "tools").glob("*.py"))
@@ -97,12 +99,67 @@ def test_a_user_mistake_is_one_line_and_no_traceback(tmp_path: Path) -> None:
         (["model.type=CLMOTT"], "CLMOTT"),
         (["model.loss_embed.margn=1"], "margn"),
         (["model.contrast_average=epoch"], "average"),
+        (["train_dataloader.dataset.type=CocoDetectionDatasett"], "CocoDetectionDatasett"),
+        (["train_dataloader.dataset.pipeline.0.type=LoadFram"], "LoadFram"),
+        (["optim_wrapper.optimizer.type=Adamm"], "unknown optimizer"),
+        (["optim_wrapper.optimizer.lrr=1"], "lrr"),
+        (["val_evaluator.type=TrackEvalMetrik"], "TrackEvalMetrik"),
         (["oops"], "write KEY=VALUE"),
     ],
 )
 def test_mistakes_in_a_configuration_stop_training_with_a_name(project: Path, options: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         tool("train").main([str(project / "project.py"), "--work-dir", str(project / "bad"), "--cfg-options", *options])
+
+
+@pytest.mark.parametrize("content", [b"hello", None])
+def test_training_from_what_is_no_fitting_checkpoint(project: Path, tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "foreign.pth"
+    if content is None:
+        torch.save({"state_dict": {"encoder.weight": torch.zeros(3)}}, path)
+    else:
+        path.write_bytes(content)
+    base = [str(project / "project.py"), "--work-dir", str(tmp_path / "run")]
+    with pytest.raises(InputError, match="no tensor fits|cannot be read as a checkpoint|not a checkpoint"):
+        tool("train").main([*base, "--cfg-options", f"load_from={path}"])
+    if content is not None:
+        with pytest.raises(InputError, match=r"foreign\.pth"):
+            tool("train").main([*base, "--resume", str(path)])
+
+
+def test_the_first_resume_of_a_run_starts_from_load_from(project: Path, trained: Path, tmp_path: Path) -> None:
+    options = ["--resume", "--cfg-options", f"load_from={trained}", "optim_wrapper.optimizer.lr=0.0"]
+    tool("train").main([str(project / "project.py"), "--work-dir", str(tmp_path), *options])
+    key = "detector.neck.final.merges.0.conv.weight"
+    assert torch.equal(read_state_dict(trained)[key], read_state_dict(tmp_path / "epoch_1.pth")[key])
+
+
+def test_the_checkpoint_that_is_named_is_the_one_that_is_tested(project: Path, trained: Path) -> None:
+    options = ["--cfg-options", "resume=True"]
+    tool("test").main([str(project / "project.py"), str(trained), "--work-dir", str(trained.parent), *options])
+    log = max(trained.parent.glob("*/*.log")).read_text()
+    assert "tensors loaded" in log
+    assert "Load checkpoint from" not in log
+
+
+def test_a_mistyped_path_is_not_answered_by_a_packaged_name() -> None:
+    with pytest.raises(InputError, match="no such file"):
+        tool("train").main(["typo/clmot_tiny_demo.py"])
+
+
+def test_results_that_cannot_be_written_stop_before_the_work(project: Path, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    base = [str(project / "project.py"), str(trained), "--work-dir", str(tmp_path / "run")]
+    with pytest.raises(InputError, match="cannot be used as a folder"):
+        tool("test").main([*base, "--out-dir", str(tmp_path / "file")])
+    with pytest.raises(InputError, match="cannot be"):
+        tool("train").main([str(project / "project.py"), "--work-dir", str(tmp_path / "file" / "run")])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the option is fine on a GPU")
+def test_mixed_precision_without_a_gpu_is_refused(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--amp"):
+        tool("train").main([str(project / "project.py"), "--amp", "--work-dir", str(tmp_path)])
 
 
 def test_testing_without_or_with_a_wrong_checkpoint(project: Path, trained: Path) -> None:

@@ -10,6 +10,8 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmdet.registry import TRANSFORMS
 
+from clmot_qd.errors import InputError
+
 
 @TRANSFORMS.register_module()
 class ColourJitterHSV(BaseTransform):
