@@ -120,7 +120,7 @@ def test_training_from_what_is_no_fitting_checkpoint(project: Path, tmp_path: Pa
     else:
         path.write_bytes(content)
     base = [str(project / "project.py"), "--work-dir", str(tmp_path / "run")]
-    with pytest.raises(InputError, match="no tensor fits|cannot be read as a checkpoint|not a checkpoint"):
+    with pytest.raises(InputError, match=r"no tensor fits|cannot be read as a checkpoint|not a checkpoint"):
         tool("train").main([*base, "--cfg-options", f"load_from={path}"])
     if content is not None:
         with pytest.raises(InputError, match=r"foreign\.pth"):
