@@ -19,7 +19,7 @@ started=$SECONDS
 step() { printf '\n[demo] %s  (%d s so far)\n' "$*" $((SECONDS - started)); }
 
 step "1/5  rendering the data: training pictures have boxes but no identities"
-"$bin/python" tools/make_demo_data.py --out "$OUT/data" --seed "$SEED" --speed 0.5
+"$bin/python" tools/make_demo_data.py --out "$OUT/data" --seed "$SEED" --speed 0.5 --train-sequences 36 --train-frames 10
 
 options=("train_dataloader.dataset.data_root=$OUT/data/" "val_dataloader.dataset.data_root=$OUT/data/"
   "test_dataloader.dataset.data_root=$OUT/data/" "val_evaluator.ann_file=$OUT/data/annotations/test.json"

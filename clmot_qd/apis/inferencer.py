@@ -21,7 +21,7 @@ class TrackingInferencer:
 
     ::
 
-        tracking = TrackingInferencer("clmot_tiny_demo", "epoch_12.pth")
+        tracking = TrackingInferencer("clmot_tiny_demo", "final.pth")
         for tracks in tracking.stream("street.mp4"):
             print(tracks.instances_id, tracks.bboxes)
 

@@ -66,9 +66,25 @@ def load_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
     except Exception as error:  # a configuration is Python code and may raise anything
         told = f"{type(error).__name__}: {_first_line(error)}"
         raise InputError(f"{path}: cannot be read as a configuration ({told})") from error
+    _drop_scope(config._cfg_dict)
     if not config.get("model"):
         raise InputError(f"{path}: has no key 'model'; inherit from one of the packaged configurations")
     return config
+
+
+def _drop_scope(node: Any) -> None:
+    """Remove the ``_scope_`` that mmengine writes into what is inherited from ``clmot_qd::``, in place.
+
+    It would look for a registry of that name; our modules are in mmdet's.
+    """
+    if isinstance(node, dict):
+        if node.get("_scope_") == "clmot_qd":
+            del node["_scope_"]
+        for child in node.values():
+            _drop_scope(child)
+    elif isinstance(node, (list, tuple)):
+        for child in node:
+            _drop_scope(child)
 
 
 def require_keys(config: Config, *keys: str) -> None:

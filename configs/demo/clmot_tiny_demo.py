@@ -1,6 +1,6 @@
 # CL-MOT small enough to learn the demo data from scratch in minutes on two CPU cores, without identities: a ResNet-18
 # of a quarter of the channels (DLA computes at full resolution, which a CPU feels) under DLANeck without DCN.
-# Data: python tools/make_demo_data.py --speed 0.5
+# Data: python tools/make_demo_data.py --speed 0.5 --train-sequences 36 --train-frames 10
 _base_ = [
     "../_base_/models/clmot_dla34.py",
     "../_base_/datasets/demo.py",
@@ -21,8 +21,9 @@ model = dict(
     ),
     # From scratch at this learning rate triplets first pull everything to one point; NT-Xent does not.
     loss_embed=dict(_delete_=True, type="NTXentPairLoss", temperature=0.1),
-    # Four pictures a second: people jump, so the gate is wider and motion weighs less. Good for motion alone as well.
-    tracker=dict(gate_thr=50.0, motion_weight=0.004),
+    # Four pictures a second: people jump, so the gate is wider, motion weighs less (better for motion alone as well),
+    # and the remembered appearance follows faster.
+    tracker=dict(gate_thr=50.0, motion_weight=0.004, momentum=0.7),
 )
 train_cfg = dict(max_epochs=epochs, val_interval=epochs)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

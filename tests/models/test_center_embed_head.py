@@ -57,6 +57,12 @@ def test_radius_table(size: tuple[int, int], released: float, exact7: float, exa
     assert gaussian_radius(boxes, 0.3, "exact").item() == pytest.approx(exact3, abs=0.006)
 
 
+def test_the_released_radius_counts_whole_cells() -> None:
+    sizes = torch.tensor([[1.2, 3.5], [2.0, 4.0]])
+    torch.testing.assert_close(*gaussian_radius(sizes).unbind())
+    assert gaussian_radius(sizes, 0.7, "exact").unique().numel() == 2
+
+
 def test_exact_radius_equals_mmdet() -> None:
     sizes = torch.rand(50, 2, generator=torch.Generator().manual_seed(1)) * 60 + 1
     expected = [mmdet_radius([h, w], min_overlap=0.5) for w, h in sizes]

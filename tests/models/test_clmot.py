@@ -107,6 +107,41 @@ def test_another_image_in_the_batch_changes_no_term_of_the_first() -> None:
     torch.testing.assert_close(one["loss_embed"], two["loss_embed"])
 
 
+def test_identities_follow_their_objects_through_the_batch() -> None:
+    """Two different images, unequal numbers of objects, a centre outside: ids, cells and images stay together."""
+    model = build().eval()
+    outside = [90, 0, 140, 20]
+    samples = [frame([BOXES[0], outside, BOXES[1]], [7, 8, 9]), frame([outside, *BOXES], [1, 2, 3, 4])]
+    inputs = images(2, 1)
+    feats = model.detector.extract_feat(inputs.flatten(0, 1))
+    embeds, ids, image = model._embed_objects(feats, samples)
+    assert ids.tolist() == [7, 9, 2, 3, 4]
+    assert image.tolist() == [0, 0, 1, 1, 1]
+    full = model._forward(inputs)[3][0]
+    for row, (which, (x1, y1, x2, y2)) in enumerate(zip(image.tolist(), [BOXES[0], BOXES[1], *BOXES])):
+        vector = full[which, :, math.floor((y1 + y2) / 8), math.floor((x1 + x2) / 8)]
+        torch.testing.assert_close(embeds[row], vector / vector.norm())
+
+
+def test_the_loss_of_a_batch_is_the_mean_over_its_images() -> None:
+    model = build().eval()
+    inputs = images(2)
+    samples = [pair(frame(BOXES), frame(BOXES)), pair(frame(BOXES[:2]), frame(BOXES[1:], [2, 1]))]
+    single = [model.loss(inputs[i : i + 1], samples[i : i + 1])["loss_embed"] for i in range(2)]
+    torch.testing.assert_close(model.loss(inputs, samples)["loss_embed"], sum(single) / 2)
+
+
+def test_the_projection_is_compared_as_it_is() -> None:
+    """As released: unit length before the projection, none after it, so a projection of twice the size matters."""
+    model = build(projector=dict(type="Projector", in_channels=6, out_channels=4)).eval()
+    sample = [pair(frame(BOXES), frame(BOXES, [2, 3, 1]))]
+    first = model.loss(images(1), sample)["loss_embed"]
+    with torch.no_grad():
+        model.projector[2].weight.mul_(2)
+        model.projector[2].bias.mul_(2)
+    assert not torch.allclose(first, model.loss(images(1), sample)["loss_embed"])
+
+
 def test_embed_loss_follows_equation_5() -> None:
     model = build().eval()
     inputs, sample = images(1), pair(frame(BOXES), frame(BOXES, [2, 3, 1]))

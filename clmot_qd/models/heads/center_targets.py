@@ -70,7 +70,8 @@ def gaussian_radius(size: Tensor, min_overlap: float = 0.7, formula: str = "corn
 
     Three cases (both corners inside, both outside, one of each) give three quadratics in the radius. ``'exact'`` takes
     their proper roots, as mmdet does; ``'cornernet'`` takes (b + sqrt(disc)) / 2 in all three, which is what CornerNet,
-    CenterNet, FairMOT and CL-MOT released and trained with: about 1.3 times mmdet's radii at its overlap of 0.3.
+    CenterNet, FairMOT and CL-MOT released and trained with, on sides rounded up to whole cells: about 1.3 times mmdet's
+    radii at its overlap of 0.3.
 
     Args:
         size: (n, 2) width and height in cells.
@@ -80,6 +81,7 @@ def gaussian_radius(size: Tensor, min_overlap: float = 0.7, formula: str = "corn
     Returns:
         (n,) radii, not rounded.
     """
+    size = size.ceil() if formula == "cornernet" else size  # the release measures in whole cells
     total, area = size.sum(1), size.prod(1)
     o = min_overlap
     quadratics = (

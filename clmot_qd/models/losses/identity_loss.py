@@ -62,7 +62,7 @@ class IdentityClassifier(nn.Module):
         if len(classes) and int(classes.max()) >= self.num_ids:
             raise InputError(
                 f"identity {int(classes.max()) + 1} in the training data, but IdentityClassifier has "
-                f"num_ids={self.num_ids}: set num_ids to the largest instance_id of the annotation file"
+                f"num_ids={self.num_ids}: set num_ids to the number of identities in the annotation file, or more"
             )
         with torch.autocast(device_type=embeds.device.type, enabled=False):
             logits = self.classifier(self.emb_scale * unit_rows(embeds[known].to(self.classifier.weight.dtype)))
