@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import REPOSITORY
+from locations import REPOSITORY
 from mmengine.config import Config
 from tiny_data import shrink, write_tiny_data
 

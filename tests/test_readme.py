@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from conftest import REPOSITORY
+from locations import REPOSITORY
 from tiny_data import shrink, write_tiny_data
 
 from clmot_qd.apis.inferencer import TrackingInferencer

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 import torch
-from conftest import REPOSITORY
+from locations import REPOSITORY
 from tiny_data import shrink, write_tiny_data
 
 from clmot_qd.checkpoints import read_state_dict

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from locations import REPOSITORY
 
 SCRIPT = REPOSITORY / "tools" / "install.sh"
 BASICS = ("bash", "env", "dirname", "cat", "cksum", "grep", "sed", "awk", "nproc", "mktemp", "tail", "tr", "rm", "mv")

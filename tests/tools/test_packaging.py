@@ -10,7 +10,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
+from locations import REPOSITORY
 
 import clmot_qd
 
