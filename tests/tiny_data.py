@@ -11,7 +11,8 @@ import numpy as np
 from mmengine.config import Config
 
 CLASSES = ("pedestrian", "person_on_vehicle", "static_person", "distractor", "reflection", "non_mot_vehicle", "person")
-SIZE = (128, 96)  # width, height
+SIZE = (128, 96)  # of the pictures: width, height
+NETWORK_SIZE = (96, 64)  # deformable convolutions are slow on CPUs, backwards above all
 
 
 def write_tiny_data(folder: Path, videos: int = 2, frames: int = 2, identities: bool = True) -> Path:
@@ -79,7 +80,7 @@ def shrink(config: Any, ann_file: Path) -> Any:
             prefix = "img_path" if "Video" in kind else "img"
             config.update(data_root="", ann_file=str(ann_file), data_prefix={prefix: str(ann_file.parent / "img")})
         if kind == "Letterbox":
-            config["scale"] = SIZE
+            config["scale"] = NETWORK_SIZE
         if kind == "TrackEvalMetric":
             config["ann_file"] = str(ann_file)
         if "num_workers" in config:
