@@ -30,6 +30,7 @@ import numpy as np
 
 from clmot_qd.datasets.demo.looks import sample_pairs
 from clmot_qd.datasets.demo.scene import DemoFrame, DemoScene
+from clmot_qd.datasets.mot_text import MOT_CLASSES
 from clmot_qd.errors import InputError
 
 VERSION = 1
@@ -39,21 +40,6 @@ IGNORE_BELOW = 0.25
 DROP_BELOW = 0.05
 JPEG_QUALITY = 92
 PEDESTRIAN, DISTRACTOR = 1, 8
-CATEGORIES = (
-    "pedestrian",
-    "person_on_vehicle",
-    "car",
-    "bicycle",
-    "motorbike",
-    "non_mot_vehicle",
-    "static_person",
-    "distractor",
-    "occluder",
-    "occluder_on_ground",
-    "occluder_full",
-    "reflection",
-    "crowd",
-)
 """MOT's classes 1..13 under mmdet's names."""
 _SPLIT_STREAMS = {"train": 0, "test": 1}
 
@@ -170,7 +156,7 @@ def _write_split(root: Path, split: str, settings: DemoSettings, report: Callabl
         "videos": [],
         "images": [],
         "annotations": [],
-        "categories": [{"id": number, "name": name} for number, name in enumerate(CATEGORIES, start=1)],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(MOT_CLASSES, start=1)],
     }
     count = settings.train_sequences if split == "train" else settings.test_sequences
     for index in range(count):
