@@ -8,6 +8,8 @@ from mmdet.datasets.transforms import RandomAffine
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import autocast_box_type
 
+from clmot_qd.errors import InputError
+
 from .homography import about, record_homography
 
 PER_OBJECT_KEYS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags", "gt_instances_ids")
@@ -78,7 +80,7 @@ class TrackRandomAffine(RandomAffine):
     def transform(self, results: dict) -> dict:
         """Warp ``img`` and the objects, filter the objects, compose ``homography_matrix``."""
         if "gt_masks" in results:
-            raise NotImplementedError("TrackRandomAffine moves boxes only, no masks")
+            raise InputError("TrackRandomAffine: moves boxes only, no masks: load annotations with with_mask=False")
         height, width = results["img"].shape[:2]
         # The parent's draw is decorated with cache_randomness: overriding it would break share_random_params=True, so
         # its matrix is re-centred here.

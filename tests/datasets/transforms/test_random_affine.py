@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mmcv.transforms import TransformBroadcaster
 
 from clmot_qd.datasets.transforms import TrackRandomAffine
+from clmot_qd.errors import InputError
 
 SIZE = (304, 544)
 STILL = {
@@ -157,7 +158,7 @@ def test_frames_share_the_draw_only_if_asked_to(share):
 
 
 def test_masks_are_refused():
-    with pytest.raises(NotImplementedError, match="masks"):
+    with pytest.raises(InputError, match="masks"):
         TrackRandomAffine()({"img": np.zeros((4, 4, 3), np.uint8), "gt_masks": None})
 
 
