@@ -16,6 +16,7 @@ config=clmot_tiny_demo.py
 run="$OUT/run-seed$SEED"
 clip="$OUT/data/test/DEMO-test-01/img1"
 started=$SECONDS
+export PYTHONWARNINGS="ignore:pkg_resources is deprecated as an API:UserWarning" # mim's, at every command
 step() { printf '\n[demo] %s  (%d s so far)\n' "$*" $((SECONDS - started)); }
 
 step "1/5  rendering the data: training pictures have boxes but no identities"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
@@ -103,9 +105,7 @@ def _detect(
     from mmengine.runner import Runner
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.manual_seed(seed)
-    untrained = explain_build(lambda: MODELS.build(config.model))
-    untrained.init_weights()
+    untrained = _untrained(config, seed)
     model = explain_build(lambda: MODELS.build(config.model))
     load_weights(model, checkpoint)
     model, untrained = model.to(device).eval(), untrained.to(device).eval()
@@ -130,6 +130,33 @@ def _detect(
             found.labels.cpu().numpy(),
             {TRAINED: found.embeds.cpu().numpy(), RANDOM: random_embeds.cpu().numpy(), MOTION: None},
         )
+
+
+def _untrained(config: Config, seed: int) -> Any:
+    """The configuration's model with random weights, whatever checkpoint it would start training from."""
+    import torch
+    from mmdet.registry import MODELS
+    from mmengine.logging import MMLogger
+
+    random_model = copy.deepcopy(config.model)
+    _drop_pretrained(random_model)
+    torch.manual_seed(seed)
+    model = explain_build(lambda: MODELS.build(random_model))
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # mmengine reports the initialisation of every single tensor
+    model.init_weights()
+    logger.setLevel(level)
+    return model
+
+
+def _drop_pretrained(node: Any) -> None:
+    """Remove every ``init_cfg`` that loads a checkpoint, in place."""
+    if isinstance(node, dict):
+        if (node.get("init_cfg") or {}).get("type") == "Pretrained":
+            del node["init_cfg"]
+        for child in node.values():
+            _drop_pretrained(child)
 
 
 def _track(config: Config, frames: list[FrameDetections], kind: str, class_numbers: list[int]) -> dict[str, MotTable]:
