@@ -153,7 +153,8 @@ def _untrained(config: Config, seed: int) -> Any:
 def _drop_pretrained(node: Any) -> None:
     """Remove every ``init_cfg`` that loads a checkpoint, in place."""
     if isinstance(node, dict):
-        if (node.get("init_cfg") or {}).get("type") == "Pretrained":
+        recipe = node.get("init_cfg")
+        if isinstance(recipe, dict) and recipe.get("type") == "Pretrained":
             del node["init_cfg"]
         for child in node.values():
             _drop_pretrained(child)
