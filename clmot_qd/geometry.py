@@ -5,7 +5,7 @@ Boxes are xyxy in continuous pixels: pixel column 0 spans x from 0 to 1, so an i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,6 +32,30 @@ def boxes_to_original(bboxes: Array, scale_factor: Sequence[float], pad_param: S
     top, _, left, _ = pad_param
     offset = _like(bboxes, (left, top, left, top))
     return (bboxes - offset) / _like(bboxes, (w_scale, h_scale, w_scale, h_scale))
+
+
+def boxes_to_network(bboxes: Array, scale_factor: Sequence[float], pad_param: Sequence[float]) -> Array:
+    """Map boxes from the original image to the network input; the inverse of :func:`boxes_to_original`.
+
+    Args:
+        bboxes: (..., 4) xyxy, pixels of the original image; numpy array or torch tensor of a floating type.
+        scale_factor: as there.
+        pad_param: as there.
+
+    Returns:
+        (..., 4) xyxy, pixels of the network input; same type, dtype and device as ``bboxes``.
+    """
+    w_scale, h_scale = scale_factor[:2]
+    top, _, left, _ = pad_param
+    return bboxes * _like(bboxes, (w_scale, h_scale, w_scale, h_scale)) + _like(bboxes, (left, top, left, top))
+
+
+def scaling_of(meta: Mapping[str, Any]) -> tuple[Sequence[float], Sequence[float]]:
+    """``scale_factor`` (w, h) and ``pad_param`` (top, bottom, left, right) of a frame's metainfo.
+
+    Scale 1 and no padding where the pipeline wrote none (mmdet's ``Resize`` pads nothing).
+    """
+    return meta.get("scale_factor", (1.0, 1.0)), meta.get("pad_param", (0, 0, 0, 0))
 
 
 def _like(bboxes: Any, values: tuple[float, ...]) -> Any:

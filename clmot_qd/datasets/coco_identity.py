@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmdet.registry import DATASETS
 
 from clmot_qd.errors import InputError
@@ -11,16 +13,25 @@ from .coco_detection import CocoDetectionDataset
 
 @DATASETS.register_module()
 class CocoIdentityDataset(CocoDetectionDataset):
-    """Single frames whose instances carry ``instance_id``, renumbered 1 ... ``metainfo['num_ids']``.
+    """Single frames whose instances carry ``instance_id``, renumbered 1 ... :attr:`num_ids`.
 
     mmdet's ``CocoDataset`` drops the identities. Here the identities of the objects in use (classes asked for, not
     ignored) get contiguous numbers in the order of their ids in the file, so that id - 1 is a class index for a
     classifier with ``num_ids`` outputs. Read them with ``LoadTrackAnnotations``. The numbers are those of the whole
     file, whatever ``filter_cfg`` or ``indices`` leave.
 
+    Args:
+        first_id: number of the first identity; for classification over several concatenated sets, 1 + the identities of
+            the sets before this one.
+
     Raises:
         InputError: an object in use has no ``instance_id`` (or a negative one), and all of the parent's.
     """
+
+    def __init__(self, *args: Any, first_id: int = 1, **kwargs: Any) -> None:
+        """Take ``first_id``; the rest is the parent's."""
+        self.first_id = first_id
+        super().__init__(*args, **kwargs)
 
     def parse_data_info(self, raw_data_info: dict) -> dict:
         """Parse one image; every instance has the ``instance_id`` of the file."""
@@ -45,8 +56,8 @@ class CocoIdentityDataset(CocoDetectionDataset):
         data_list = super().load_data_list()
         instances = [instance for info in data_list for instance in info["instances"]]
         identities = sorted({instance["instance_id"] for instance in instances})
-        numbers = {identity: number for number, identity in enumerate(identities, start=1)}
+        numbers = {identity: number for number, identity in enumerate(identities, start=self.first_id)}
         for instance in instances:
             instance["instance_id"] = numbers[instance["instance_id"]]
-        self._metainfo["num_ids"] = len(identities)
+        self.num_ids = len(identities)
         return data_list

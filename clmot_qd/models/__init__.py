@@ -2,8 +2,8 @@
 
 from clmot_qd.models import losses
 from clmot_qd.models.backbones import DLA
-from clmot_qd.models.heads import CenterEmbedHead
-from clmot_qd.models.mot import CLMOT
+from clmot_qd.models.heads import CenterEmbedHead, QuasiDenseHead
+from clmot_qd.models.mot import CLMOT, QuasiDenseMOT
 from clmot_qd.models.necks import DLANeck
 
-__all__ = ["CLMOT", "DLA", "CenterEmbedHead", "DLANeck", "losses"]
+__all__ = ["CLMOT", "DLA", "CenterEmbedHead", "DLANeck", "QuasiDenseHead", "QuasiDenseMOT", "losses"]

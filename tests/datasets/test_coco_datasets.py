@@ -143,7 +143,7 @@ def test_identities_are_contiguous(tmp_path):
     content = cocovid({0: [0, 1], 7: [0]}, objects=3)  # 0 1 2 and 70 71 72
     dataset = CocoIdentityDataset(**write_folder(tmp_path, content))
     assert identities_of(dataset) == [[1, 2, 3], [1, 2, 3], [4, 5, 6]]
-    assert dataset.metainfo["num_ids"] == 6
+    assert dataset.num_ids == 6
     assert [instance["bbox_label"] for instance in dataset[0]["instances"]] == [0, 1, 0]
 
 
@@ -153,7 +153,7 @@ def test_only_identities_in_use_count(tmp_path):
     del content["annotations"][1]["instance_id"]  # a car: not asked for
     dataset = CocoIdentityDataset(**write_folder(tmp_path, content), metainfo={"classes": ("pedestrian",)})
     assert identities_of(dataset) == [[2], [1, 2], [3, 4]]
-    assert dataset.metainfo["num_ids"] == 4
+    assert dataset.num_ids == 4
 
 
 @pytest.mark.parametrize("identity", [None, -1])

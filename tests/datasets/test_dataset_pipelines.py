@@ -98,7 +98,7 @@ def test_two_views_for_training(config, preprocessor, tmp_path):
 def test_supervised_single_view(config, preprocessor, tmp_path):
     dataset = {"type": "CocoIdentityDataset", **folder(tmp_path), "pipeline": config.single_view}
     built = DATASETS.build(dataset)
-    assert built.metainfo["num_ids"] == 8
+    assert built.num_ids == 8
     data = preprocessor(next(iter(loader(dataset, 4))), training=True)
     assert data["inputs"].shape == (4, 1, 3, 96, 160)
     seen = torch.cat([sample[0].gt_instances.instances_ids for sample in data["data_samples"]])

@@ -31,8 +31,8 @@ class WithinFrameTwoView(BaseTransform):
     CL-MOT, Sec. 4.1 and Fig. 3: the image is copied and the copy flipped horizontally; both are then augmented
     independently by the steps that follow. The i-th annotation of the frame has id i (from 1) in both views, so the
     same id is the same object, and later steps that drop an object in one view keep the rest in correspondence.
-    Identity labels are never read: ``gt_instances_ids`` and the raw ``instances``, if a dataset brought any, are
-    thrown away here.
+    Identity labels are not read: ``gt_instances_ids`` and the raw ``instances``, if a dataset brought any, are thrown
+    away here.
 
     Input: one frame with ``img`` (H, W, 3), ``gt_bboxes`` (n, 4), ``gt_bboxes_labels``, ``gt_ignore_flags``, either
     flat (mmdet's image data sets) or as lists of length 1 (a video data set after ``BaseFrameSample``).
@@ -42,21 +42,27 @@ class WithinFrameTwoView(BaseTransform):
 
     Args:
         mirror_ref: flip the reference view. False leaves the two views to the steps that follow.
+        keep_ids: True keeps the loaded ``gt_instances_ids`` instead of numbering the annotations: for identity
+            classification on two views.
 
     Raises:
-        InputError: the pipeline before this step gives more than one frame, or no boxes.
+        InputError: the pipeline before this step gives more than one frame, or no boxes, or no identities to keep.
     """
 
-    def __init__(self, mirror_ref: bool = True) -> None:
-        """Keep the choice."""
+    def __init__(self, mirror_ref: bool = True, keep_ids: bool = False) -> None:
+        """Keep the choices."""
         self.mirror_ref = mirror_ref
+        self.keep_ids = keep_ids
         self._flip = RandomFlip(prob=1.0, direction="horizontal")
 
     def transform(self, results: dict) -> dict[str, list]:
         """Make the two views; see the class."""
         key = one_frame(results, type(self).__name__)
         key.pop("instances", None)
-        key["gt_instances_ids"] = np.arange(1, len(key["gt_bboxes"]) + 1, dtype=np.int64)
+        if self.keep_ids:
+            key["gt_instances_ids"] = loaded_identities(key, type(self).__name__)
+        else:
+            key["gt_instances_ids"] = np.arange(1, len(key["gt_bboxes"]) + 1, dtype=np.int64)
         ref = copy.deepcopy(key)
         if self.mirror_ref:
             self._mirror(ref)
@@ -73,7 +79,7 @@ class WithinFrameTwoView(BaseTransform):
 
     def __repr__(self) -> str:
         """Name and arguments."""
-        return f"{type(self).__name__}(mirror_ref={self.mirror_ref})"
+        return f"{type(self).__name__}(mirror_ref={self.mirror_ref}, keep_ids={self.keep_ids})"
 
 
 @TRANSFORMS.register_module()
@@ -91,11 +97,7 @@ class SingleView(BaseTransform):
     def transform(self, results: dict) -> dict[str, list]:
         """Wrap the frame; see the class."""
         key = one_frame(results, type(self).__name__)
-        if "gt_instances_ids" not in key:
-            raise InputError(
-                "SingleView: no identities in the frame: read them with LoadTrackAnnotations from a CocoIdentityDataset"
-            )
-        key["gt_instances_ids"] = key["gt_instances_ids"].astype(np.int64)
+        key["gt_instances_ids"] = loaded_identities(key, type(self).__name__)
         key.pop("instances", None)
         return collate_views([key])
 
@@ -121,6 +123,15 @@ def one_frame(results: dict, step: str) -> dict[str, Any]:
         frame["gt_bboxes"] = frame["gt_bboxes"].numpy()
     frame["img"] = np.ascontiguousarray(frame["img"])
     return frame
+
+
+def loaded_identities(frame: dict[str, Any], step: str) -> np.ndarray:
+    """``gt_instances_ids`` (n,) int64 of a frame; ``step`` is named in the message where there are none."""
+    if "gt_instances_ids" not in frame:
+        raise InputError(
+            f"{step}: no identities in the frame: read them with LoadTrackAnnotations from a CocoIdentityDataset"
+        )
+    return frame["gt_instances_ids"].astype(np.int64)
 
 
 def collate_views(views: Sequence[dict[str, Any]]) -> dict[str, list]:

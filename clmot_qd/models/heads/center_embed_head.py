@@ -18,7 +18,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from clmot_qd.errors import InputError
-from clmot_qd.geometry import boxes_to_original
+from clmot_qd.geometry import boxes_to_original, scaling_of
 from clmot_qd.models.heads.center_targets import Centers, draw_gaussians, gaussian_radius, locate_centers
 
 HEATMAP_BIAS = -2.19  # sigmoid(-2.19) is about 0.1: few cells are centres (Lin et al., focal loss; CL-MOT release)
@@ -224,7 +224,7 @@ class CenterEmbedHead(CenterNetHead):
             bboxes = decoded.bboxes[i, keep[i]] * stride
             results.append(
                 InstanceData(
-                    bboxes=boxes_to_original(bboxes, *_letterbox_of(meta)) if rescale else bboxes,
+                    bboxes=boxes_to_original(bboxes, *scaling_of(meta)) if rescale else bboxes,
                     scores=decoded.scores[i, keep[i]],
                     labels=decoded.labels[i, keep[i]],
                     embeds=embeds[image == i],
@@ -257,8 +257,3 @@ def decode_centers(heatmap: Tensor, size: Tensor, offset: Tensor, topk: int, ker
 def _read(maps: Tensor, centers: Centers) -> Tensor:
     """(N, c, H, W) at the centre cells -> (n, c)."""
     return maps.flatten(2)[centers.image, :, centers.cell].float()
-
-
-def _letterbox_of(meta: dict) -> tuple[Sequence[float], Sequence[float]]:
-    """Scale factor (w, h) and margins (top, bottom, left, right) of a frame; none where the pipeline wrote none."""
-    return meta.get("scale_factor", (1.0, 1.0)), meta.get("pad_param", (0, 0, 0, 0))

@@ -1,0 +1,214 @@
+"""QuasiDenseMOT: any mmdet detector with embeddings trained on quasi-dense pairs of regions (QDTrack)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from clmot_qd.errors import InputError
+from clmot_qd.geometry import boxes_to_network, scaling_of
+from clmot_qd.models.heads.quasi_dense_head import Regions
+from clmot_qd.models.losses import cross_view_contrast, unit_rows
+from clmot_qd.models.mot.proposals import TwoStageProposals, proposals_of
+from clmot_qd.models.mot.tracking_model import Config, Feats, TrackingModel
+
+# Eq. (7): gamma_1 = 0.25 for the embedding loss, gamma_2 = 1 for the auxiliary one.
+QDTRACK_LOSSES = (
+    dict(type="MultiPositivePairLoss", loss_weight=0.25),
+    dict(type="CosineMarginPairLoss", neg_pos_ub=3, pos_margin=0.0, neg_margin=0.1, hard_mining=True, loss_weight=1.0),
+)
+# Many boxes that overlap: an NMS as for detections would leave one region per object.
+DENSE_PROPOSALS = dict(
+    nms_pre=1000, min_bbox_size=0, score_thr=0.0, nms=dict(type="nms", iou_threshold=0.9), max_per_img=1000
+)
+
+
+@MODELS.register_module()
+class QuasiDenseMOT(TrackingModel):
+    """Region embeddings by quasi-dense contrastive learning on any detector, tracking by appearance.
+
+    Training (QDTrack Fig. 2), on inputs (N, 2, 3, H, W), view 0 = key, view 1 = reference::
+
+        key, ref (N, 3, H, W)      -> detector.extract_feat -> levels (N, c, h, w) each
+        key levels                 -> detection losses, on the key view only; proposals (P, 4)
+        ref levels                 -> proposals (P, 4)
+        key proposals, boxes       -> regions on objects -> anchors (V, C)
+        ref proposals, boxes       -> regions on objects and background -> targets (K, C)
+        anchors x targets          -> pair losses between regions of one image pair only
+
+    The views may be two frames with identities (the paper), or one frame twice without any. mmdet's ``QDTrack`` differs
+    in what ``docs/paper_qdtrack.md`` lists; parameter names agree, so its weights fit.
+
+    Args:
+        detector: A two-stage detector, or one with a dense head, which then proposes its own top boxes.
+        track_head: :class:`QuasiDenseHead`.
+        tracker: See :class:`TrackingModel`.
+        loss_embed: See there; Eqs. (5) and (6) by default.
+        contrast_average: See there.
+        unit_embeds: See there; the paper compares plain dot products.
+        projector: See there.
+        id_head: See there; the identities of the key view's regions are classified.
+        task_weighting: See there.
+        freeze_detector: Train the embeddings alone (TAO recipe): the detector gets no gradient, has no losses, and
+            stays in evaluation mode, so that BatchNorm statistics stay as well.
+        dense_proposals: For dense detectors, ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img`` of the boxes proposed
+            in training.
+        public_detections: The detector's box heads take the given boxes of each test frame (``proposals`` of the
+            sample, original-image pixels, see ``LoadPublicDetections``) instead of its own proposals: the protocol of
+            MOTChallenge's public detections.
+        data_preprocessor: ``TrackDataPreprocessor``.
+        init_cfg: As everywhere in mmengine.
+    """
+
+    def __init__(
+        self,
+        detector: Config,
+        track_head: Config,
+        tracker: Config | None = None,
+        loss_embed: Config | list[Config] | None = QDTRACK_LOSSES,  # type: ignore[assignment]
+        contrast_average: str = "image",
+        unit_embeds: bool = False,
+        projector: Config | None = None,
+        id_head: Config | None = None,
+        task_weighting: Config = dict(type="FixedTaskWeighting"),  # noqa: B006
+        freeze_detector: bool = False,
+        dense_proposals: Config = DENSE_PROPOSALS,
+        public_detections: bool = False,
+        data_preprocessor: Config | None = None,
+        init_cfg: Config | list[Config] | None = None,
+    ) -> None:
+        super().__init__(
+            detector,
+            tracker,
+            loss_embed,
+            contrast_average,
+            unit_embeds,
+            projector,
+            id_head,
+            task_weighting,
+            data_preprocessor,
+            init_cfg,
+        )
+        self.track_head = MODELS.build(track_head)
+        self.proposals = proposals_of(self.detector, dense_proposals)
+        self.public_detections = public_detections
+        self.freeze_detector = freeze_detector
+        if freeze_detector:
+            self.freeze_module("detector")
+
+    def train(self, mode: bool = True) -> QuasiDenseMOT:
+        """As everywhere, except that a frozen detector stays in evaluation mode (mmdet's goes back to training)."""
+        super().train(mode)
+        if self.freeze_detector:
+            self.detector.eval()
+        return self
+
+    # ------------------------------------------------------------------------------------------------------ training
+    def loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample], **kwargs: Any) -> dict[str, Tensor]:
+        """Losses of a batch.
+
+        Args:
+            inputs: (N, T, 3, H, W), T = 2 views, or 1 for the supervised baseline.
+            data_samples: N samples of T frames with ``gt_instances`` (bboxes, labels, instances_ids); not changed.
+            kwargs: Not used; part of mmdet's interface.
+
+        Returns:
+            Named losses; their sum is minimised.
+        """
+        images, samples = self.split_views(inputs, data_samples)
+        feats = [self._extract(view) for view in images]
+        detection: dict[str, Any] = {}
+        if self.freeze_detector:
+            proposals = self.proposals.propose(feats[0], samples[0])
+        else:
+            detection, proposals = self.proposals.loss_and_propose(feats[0], samples[0])
+        anchors = self.track_head.key_regions(feats[0], proposals, samples[0])
+        embedding: dict[str, Tensor] = {}
+        if len(self.loss_embed):
+            ref_proposals = self.proposals.propose(feats[1], samples[1])
+            targets = self.track_head.ref_regions(feats[1], ref_proposals, samples[1])
+            embedding |= self.pair_losses(partial(self._contrast, self._prepared(anchors), self._prepared(targets)))
+        if self.id_head is not None:
+            embedding["loss_id"] = self.id_head(anchors.embeds, anchors.ids)
+        return self.task_weighting(detection, embedding)
+
+    def _extract(self, images: Tensor) -> Feats:
+        if not self.freeze_detector:
+            return self.detector.extract_feat(images)
+        with torch.no_grad():
+            return self.detector.extract_feat(images)
+
+    def _prepared(self, regions: Regions) -> Regions:
+        """The embeddings as the pair losses see them."""
+        embeds = unit_rows(regions.embeds.float()) if self.unit_embeds else regions.embeds
+        return regions._replace(embeds=embeds if self.projector is None else self.projector(embeds))
+
+    def _contrast(self, anchors: Regions, targets: Regions, loss: Any) -> Tensor:
+        return cross_view_contrast(
+            loss,
+            anchors.embeds,
+            targets.embeds,
+            anchors.ids,
+            targets.ids,
+            anchors.image,
+            targets.image,
+            average=self.contrast_average,
+        )
+
+    # ------------------------------------------------------------------------------------------------------ inference
+    def detect(self, feats: Feats, frames: Sequence[DetDataSample]) -> list[InstanceData]:
+        """Boxes of the detector with the embeddings of their regions; see :meth:`TrackingModel.detect`."""
+        given = [_given_boxes(frame, feats[0]) for frame in frames] if self.public_detections else None
+        found = self.proposals.detect(feats, frames, given)
+        embeds = self.track_head.predict(feats, [result.bboxes for result in found])
+        for result, part in zip(found, embeds.split([len(result) for result in found])):
+            result.embeds = part
+        return found
+
+    def regress(self, feats: Feats, frame: DetDataSample, bboxes: Tensor) -> Tensor:
+        """See :meth:`TrackingModel.regress`."""
+        if not isinstance(self.proposals, TwoStageProposals):
+            return super().regress(feats, frame, bboxes)
+        return self.proposals.regress(feats, bboxes, frame.metainfo["img_shape"])
+
+    @torch.no_grad()
+    def embed_boxes(self, images: Tensor, bboxes: Sequence[Tensor]) -> list[Tensor]:
+        """Embeddings of boxes from anywhere (another detector, annotations, a file).
+
+        Args:
+            images: (N, 3, H, W), preprocessed.
+            bboxes: Per image (n_i, 4) xyxy, network-input pixels.
+
+        Returns:
+            Per image (n_i, C), not normalised.
+        """
+        feats = self.detector.extract_feat(images)
+        boxes = [box.to(images.device).float() for box in bboxes]
+        return list(self.track_head.predict(feats, boxes).split([len(box) for box in boxes]))
+
+    def _forward(
+        self, inputs: Tensor, data_samples: Sequence[TrackDataSample], **kwargs: Any
+    ) -> tuple[Feats, list[Tensor], Tensor]:
+        """Feature levels, proposals per image, and the embeddings of all proposals, without post-processing."""
+        frames = [frame for sample in data_samples for frame in sample.video_data_samples]
+        feats = self.detector.extract_feat(inputs.flatten(0, 1))
+        proposals = self.proposals.propose(feats, frames)
+        return feats, proposals, self.track_head.predict(feats, proposals)
+
+
+def _given_boxes(frame: DetDataSample, like: Tensor) -> Tensor:
+    """The given boxes of a frame in network-input pixels. -> (P, 4)."""
+    if "proposals" not in frame:
+        raise InputError(
+            f"frame {frame.metainfo.get('frame_id')}: no public detections: add LoadPublicDetections to the test "
+            "pipeline, or set model.public_detections=False"
+        )
+    boxes = frame.proposals.bboxes.to(device=like.device, dtype=torch.float32)
+    return boxes_to_network(boxes, *scaling_of(frame.metainfo))

@@ -1,0 +1,166 @@
+"""What CLMOT and QuasiDenseMOT share: two views in, frames through detector and tracker, embedding losses by config."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from mmdet.models.mot import BaseMOTModel
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from clmot_qd.errors import InputError
+from clmot_qd.geometry import boxes_to_network, boxes_to_original, scaling_of
+from clmot_qd.models.mot.video_tracker import VideoTracker
+
+Feats = Sequence[Tensor]
+Config = dict[str, Any]
+
+
+class TrackingModel(BaseMOTModel):
+    """Detector, embeddings and tracker; a subclass says how boxes get their embeddings and how these are trained.
+
+    Test, frame by frame: boxes, scores, labels, embeddings -> tracker, which starts afresh with every video.
+
+    Args:
+        detector: Any detector the subclass understands.
+        tracker: One of ``clmot_qd.trackers`` or of mmdet's (``ByteTracker``, ``OCSORTTracker``, ...); None for training
+            or detection alone.
+        loss_embed: A pair loss, or a list of pair losses that are added (``loss_embed``, ``loss_embed_aux``, ...); None
+            leaves the contrast out.
+        contrast_average: ``'image'``: mean of the images' losses; ``'batch'``: one mean over all anchors of the batch.
+        unit_embeds: Scale the embeddings to length 1 before any loss.
+        projector: Projection head of the pair losses, see :class:`Projector`; dropped at test time.
+        id_head: :class:`IdentityClassifier` of the supervised baseline.
+        task_weighting: How detection and embedding losses are balanced.
+        data_preprocessor: ``TrackDataPreprocessor``.
+        init_cfg: As everywhere in mmengine.
+    """
+
+    def __init__(
+        self,
+        detector: Config,
+        tracker: Config | None,
+        loss_embed: Config | list[Config] | None,
+        contrast_average: str,
+        unit_embeds: bool,
+        projector: Config | None,
+        id_head: Config | None,
+        task_weighting: Config,
+        data_preprocessor: Config | None,
+        init_cfg: Config | list[Config] | None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        self.detector = MODELS.build(detector)
+        self.tracker = MODELS.build(tracker) if tracker else None
+        self.loss_embed = build_pair_losses(loss_embed)
+        self.contrast_average = contrast_average
+        self.unit_embeds = unit_embeds
+        self.projector = MODELS.build(projector) if projector else None
+        self.id_head = MODELS.build(id_head) if id_head else None
+        self.task_weighting = MODELS.build(task_weighting)
+        self._video_tracker = VideoTracker(self.tracker) if self.tracker is not None else None
+
+    # ------------------------------------------------------------------------------------------------------ training
+    def split_views(
+        self, inputs: Tensor, data_samples: Sequence[TrackDataSample]
+    ) -> tuple[list[Tensor], list[list[DetDataSample]]]:
+        """(N, T, 3, H, W) -> per view its images (N, 3, H, W) and samples, the key view first.
+
+        mmdet's frame samplers order the frames by time, so the key may be the second; ours put it first.
+
+        Raises:
+            InputError: There are pair losses, but not two views.
+        """
+        views = inputs.shape[1]
+        if len(self.loss_embed) and views != 2:
+            raise InputError(
+                f"the pair losses need two views of each image, the pipeline gives {views}: add WithinFrameTwoView or "
+                "ReferenceFrame to train_pipeline, or set loss_embed=None"
+            )
+        order = torch.tensor([_key_first(sample, views) for sample in data_samples], device=inputs.device)
+        rows = torch.arange(len(inputs), device=inputs.device)
+        images = [inputs[rows, order[:, view]] for view in range(views)]
+        samples = [[s[int(order[n, view])] for n, s in enumerate(data_samples)] for view in range(views)]
+        return images, samples
+
+    def pair_losses(self, contrast: Callable[[nn.Module], Tensor]) -> dict[str, Tensor]:
+        """Every pair loss by its name; ``contrast`` applies one of them to the embeddings of a batch."""
+        return {name: contrast(loss) for name, loss in self.loss_embed.items()}
+
+    # ------------------------------------------------------------------------------------------------------ inference
+    @abstractmethod
+    def detect(self, feats: Feats, frames: Sequence[DetDataSample]) -> list[InstanceData]:
+        """Per frame bboxes (n, 4) in network-input pixels, scores (n,), labels (n,), embeds (n, C) not normalised."""
+
+    def regress(self, feats: Feats, frame: DetDataSample, bboxes: Tensor) -> Tensor:
+        """Boxes of the last frame, moved by the detector to where their objects are now; network-input pixels.
+
+        Raises:
+            InputError: The detector cannot do that.
+        """
+        raise InputError(
+            f"{type(self).__name__}: the tracker's regression cue needs a two-stage detector with a box head; "
+            "set model.tracker.regression=False"
+        )
+
+    @torch.no_grad()
+    def predict(
+        self, inputs: Tensor, data_samples: Sequence[TrackDataSample], rescale: bool = True, **kwargs: Any
+    ) -> list[TrackDataSample]:
+        """Track the frames of ``data_samples`` in their order.
+
+        Args:
+            inputs: (N, T, 3, H, W).
+            data_samples: N samples of T frames; ``frame_id`` and ``video_id`` are read from the frames' metainfo.
+            rescale: Boxes in original-image pixels instead of network-input pixels.
+            kwargs: Not used; part of mmdet's interface.
+
+        Returns:
+            The samples; each frame has gained ``pred_instances`` (bboxes, scores, labels, embeds) and, with a tracker,
+            ``pred_track_instances`` (instances_id, bboxes, scores, labels, detection_index), on the CPU.
+        """
+        frames = [frame for sample in data_samples for frame in sample.video_data_samples]
+        images = inputs.flatten(0, 1)
+        feats = self.detector.extract_feat(images)
+        for index, (frame, detected) in enumerate(zip(frames, self.detect(feats, frames))):
+            if rescale:
+                detected.bboxes = boxes_to_original(detected.bboxes, *scaling_of(frame.metainfo))
+            frame.pred_instances = detected
+            if self._video_tracker is not None:
+                one = slice(index, index + 1)
+                frame_feats = [level[one] for level in feats]
+                frame.pred_track_instances = self._video_tracker.track(
+                    frame,
+                    # What stock trackers ask for; ours take the arrays alone.
+                    dict(model=self, img=images[one], feats=frame_feats, data_sample=frame, rescale=rescale),
+                    partial(self._regress, frame_feats, frame, rescale),
+                )
+        return list(data_samples)
+
+    def _regress(self, feats: Feats, frame: DetDataSample, rescale: bool, bboxes: Any) -> Any:
+        """The tracker's side of :meth:`regress`: numpy (m, 4) in the pixels of its detections, in and out."""
+        boxes = torch.as_tensor(bboxes, dtype=torch.float32, device=feats[0].device).reshape(-1, 4)
+        if not rescale:
+            return self.regress(feats, frame, boxes).cpu().numpy()
+        scaling = scaling_of(frame.metainfo)
+        moved = self.regress(feats, frame, boxes_to_network(boxes, *scaling))
+        return boxes_to_original(moved, *scaling).cpu().numpy()
+
+
+def build_pair_losses(loss_embed: Config | list[Config] | None) -> nn.ModuleDict:
+    """``loss_embed`` of a configuration -> {name in the log: pair loss}."""
+    configs = [] if loss_embed is None else loss_embed if isinstance(loss_embed, (list, tuple)) else [loss_embed]
+    suffixes = ("", "_aux", *(f"_aux{n}" for n in range(2, len(configs))))
+    return nn.ModuleDict({f"loss_embed{suffix}": MODELS.build(config) for suffix, config in zip(suffixes, configs)})
+
+
+def _key_first(sample: TrackDataSample, views: int) -> list[int]:
+    """Positions of the views of a sample, the key first."""
+    key = sample.metainfo.get("key_frames_inds", [0])[0]
+    return [key, *(view for view in range(views) if view != key)]

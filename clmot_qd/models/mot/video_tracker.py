@@ -1,0 +1,92 @@
+"""From one frame's detections to its tracks, with our trackers and with mmdet's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+from torch import Tensor
+
+from clmot_qd.trackers import Tracks
+
+
+class VideoTracker:
+    """Feeds a tracker frame by frame and resets it where a new video begins.
+
+    Ours take arrays and return :class:`Tracks`; mmdet's get what they ask for, the model included.
+
+    Args:
+        tracker: The tracker itself.
+    """
+
+    def __init__(self, tracker: Any) -> None:
+        self.tracker = tracker
+        # Both kinds have an ``update``; only mmdet's have a ``track`` that runs parts of the model.
+        self.is_stock = hasattr(tracker, "track")
+        self._last_frame: tuple[Any, int] | None = None
+
+    def track(
+        self, frame: DetDataSample, stock_arguments: Mapping[str, Any], regress: Callable[[np.ndarray], np.ndarray]
+    ) -> InstanceData:
+        """Track one frame; a new ``video_id``, or a ``frame_id`` that does not grow, begins a new video.
+
+        Args:
+            frame: ``pred_instances`` (bboxes, scores, labels, embeds) and metainfo are read.
+            stock_arguments: Keyword arguments of a stock tracker's ``track``.
+            regress: The model's regression for trackers that need it: (m, 4) -> (m, 4).
+
+        Returns:
+            instances_id, bboxes, scores, labels, detection_index, on the CPU.
+        """
+        self._begin(frame)
+        if self.is_stock:
+            return _of_stock(self.tracker.track(**stock_arguments), frame.pred_instances)
+        return _of_tracks(self._update(frame, regress))
+
+    def _begin(self, frame: DetDataSample) -> None:
+        video, frame_id = frame.metainfo.get("video_id"), int(frame.metainfo.get("frame_id", 0))
+        if self._last_frame is None or self._last_frame[0] != video or frame_id <= self._last_frame[1]:
+            self.tracker.reset()
+        self._last_frame = (video, frame_id)
+
+    def _update(self, frame: DetDataSample, regress: Callable[[np.ndarray], np.ndarray]) -> Tracks:
+        detected = frame.pred_instances
+        bboxes, scores, embeds = (detected[name].float().cpu().numpy() for name in ("bboxes", "scores", "embeds"))
+        extra = {"regress": regress} if getattr(self.tracker, "needs_regression", False) else {}
+        frame_id = int(frame.metainfo.get("frame_id", 0))
+        return self.tracker.update(bboxes, scores, detected.labels.cpu().numpy(), embeds, frame_id, **extra)
+
+
+def _of_tracks(tracks: Tracks) -> InstanceData:
+    return InstanceData(
+        instances_id=torch.from_numpy(tracks.instances_id).long(),
+        bboxes=torch.from_numpy(tracks.bboxes).float(),
+        scores=torch.from_numpy(tracks.scores).float(),
+        labels=torch.from_numpy(tracks.labels).long(),
+        detection_index=torch.from_numpy(tracks.detection_index).long(),
+    )
+
+
+def _of_stock(found: InstanceData, detected: InstanceData) -> InstanceData:
+    """What a stock tracker returned, in the order and the types of ours."""
+    order = found.instances_id.argsort()
+    found = found[order].cpu()
+    return InstanceData(
+        instances_id=found.instances_id.long(),
+        bboxes=found.bboxes.float(),
+        scores=found.scores.float(),
+        labels=found.labels.long(),
+        detection_index=_detection_of(found.bboxes.float(), detected.bboxes.cpu().float()),
+    )
+
+
+def _detection_of(bboxes: Tensor, detected: Tensor) -> Tensor:
+    """Row of the detection whose box each track shows, -1 for a box of the tracker's own. (k, 4), (n, 4) -> (k,)."""
+    if not len(bboxes) or not len(detected):
+        return torch.full((len(bboxes),), -1)
+    same = (bboxes[:, None] == detected[None]).all(dim=2)
+    return torch.where(same.any(dim=1), same.int().argmax(dim=1), -1)
