@@ -76,7 +76,7 @@ class TwoStageProposals(ProposalDetector):
         labels = scores[:, : head.num_classes].argmax(dim=1)
         if not head.reg_class_agnostic:
             rows = torch.arange(len(labels), device=labels.device)
-            deltas = deltas.reshape(len(labels), -1, 4)[rows, labels]
+            deltas = deltas.reshape(len(labels), head.num_classes, 4)[rows, labels]
         return head.bbox_coder.decode(bboxes, deltas, max_shape=image_shape)
 
 
@@ -143,6 +143,8 @@ def _last(stages: Any) -> Any:
 
 def _class_agnostic(sample: DetDataSample) -> DetDataSample:
     """A copy whose objects all have class 0; the original keeps its classes (mmdet 3.3 overwrites them)."""
-    copy = sample.clone()
-    copy.gt_instances.labels = torch.zeros_like(sample.gt_instances.labels)
+    objects = sample.gt_instances.clone()
+    objects.labels = torch.zeros_like(objects.labels)
+    copy = sample.clone()  # shares its fields with the original, so the field is replaced, not changed
+    copy.gt_instances = objects
     return copy

@@ -143,6 +143,7 @@ class TrackingModel(BaseMOTModel):
                 )
         return list(data_samples)
 
+    @torch.no_grad()
     def _regress(self, feats: Feats, frame: DetDataSample, rescale: bool, bboxes: Any) -> Any:
         """The tracker's side of :meth:`regress`: numpy (m, 4) in the pixels of its detections, in and out."""
         boxes = torch.as_tensor(bboxes, dtype=torch.float32, device=feats[0].device).reshape(-1, 4)
