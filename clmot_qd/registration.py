@@ -11,10 +11,12 @@ import clmot_qd.datasets.video_dataset
 import clmot_qd.evaluation.track_eval_metric
 import clmot_qd.models
 from clmot_qd.checkpoints import allow_log_history
-from clmot_qd.trackers import JDETracker
+from clmot_qd.trackers import BiSoftmaxTracker, JDETracker, TAOBiSoftmaxTracker
 
 # The trackers know numpy and scipy only, so they cannot register themselves. ``force``: a reload registers again.
+MODELS.register_module(module=BiSoftmaxTracker, force=True)
 MODELS.register_module(module=JDETracker, force=True)
+MODELS.register_module(module=TAOBiSoftmaxTracker, force=True)
 
 # Without it the stock --resume cannot read a stock checkpoint on torch 2.6 and later.
 allow_log_history()

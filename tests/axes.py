@@ -74,7 +74,7 @@ def clip_dataset(ann_file: Path) -> Dict:
 
 # ------------------------------------------------------------------------------------------------------------- detector
 PREPROCESSOR = dict(type="TrackDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True, pad_size_divisor=32)
-KEEP_ALL = dict(score_thr=0.0, max_per_img=20)
+KEEP_ALL = dict(score_thr=0.0, nms=dict(type="nms", iou_threshold=0.95), max_per_img=20)
 
 
 def _tiny_resnet(detector: Dict) -> Dict:
@@ -172,7 +172,8 @@ LOSSES: dict[str, Dict] = {
 }
 
 # -------------------------------------------------------------------------------------------------------------- tracker
-BISOFTMAX = dict(type="BiSoftmaxTracker", init_score_thr=0.0, obj_score_thr=0.0)
+# Untrained embeddings resemble each other, so any similarity is enough.
+BISOFTMAX = dict(type="BiSoftmaxTracker", init_score_thr=0.0, obj_score_thr=0.0, match_score_thr=0.0)
 KALMAN = dict(type="KalmanFilter")
 TRACKERS: dict[str, Dict] = {
     "jde": dict(type="JDETracker", conf_thr=0.0),

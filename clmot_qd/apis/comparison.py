@@ -1,11 +1,11 @@
-"""What the trained embeddings are worth: one model's detections, tracked with its embeddings, random ones and none."""
+"""What embeddings and trackers are worth: one model's detections, tracked in several ways."""
 
 from __future__ import annotations
 
 import copy
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,10 +16,11 @@ import numpy as np
 from clmot_qd.apis.running import explain_build, load_config, load_weights, require_keys, track_evaluator
 from clmot_qd.apis.track_table import stack_tracks
 from clmot_qd.datasets.mot_text import MotTable
+from clmot_qd.errors import InputError
 from clmot_qd.evaluation import evaluate_tracks, read_cocovid
 from clmot_qd.evaluation.evaluate import TrackScores
 from clmot_qd.files import write_text
-from clmot_qd.geometry import boxes_to_original
+from clmot_qd.geometry import boxes_to_original, scaling_of
 from clmot_qd.trackers import Tracks
 
 if TYPE_CHECKING:
@@ -27,6 +28,17 @@ if TYPE_CHECKING:
 
 TRAINED, RANDOM, MOTION = "trained embeddings", "random-weight embeddings", "motion only"
 COLUMNS = ("IDF1", "MOTA", "HOTA", "AssA", "IDSW", "FP", "FN")
+
+# The inference half of QDTrack's Table 4, on top of the configuration's tracker.
+_PLAIN = dict(remove_duplicates=False, memo_backdrop_frames=0)
+TABLE_4: dict[str, dict[str, Any]] = {
+    "cosine": dict(match_metric="cosine", **_PLAIN),
+    "bi-softmax": dict(match_metric="bisoftmax", **_PLAIN),
+    "bi-softmax, no duplicates": dict(match_metric="bisoftmax", remove_duplicates=True, memo_backdrop_frames=0),
+    "bi-softmax, no duplicates, backdrops": dict(
+        match_metric="bisoftmax", remove_duplicates=True, memo_backdrop_frames=1
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -67,48 +79,107 @@ def compare_embeddings(
         progress: Receives a line now and then.
 
     Returns:
-        Scores for "trained embeddings", "random-weight embeddings" (the same network, untrained, read at the centres of
-        the same boxes) and "motion only" (no embeddings: the Kalman filter and box overlap decide); the tracker and
-        its settings are the configuration's in all three.
+        Scores for "trained embeddings", "random-weight embeddings" (the same network, untrained, on the same boxes) and
+        "motion only" (no embeddings: a Kalman filter and box overlap decide); the tracker and its settings are the
+        configuration's in all three.
 
     Raises:
         InputError: Configuration, checkpoint or data are missing or do not fit.
     """
+    loaded = _prepared(config, options)
+    untrained = _untrained(loaded, seed)
+    scoring = _Scoring(loaded)
+    frames = list(_detect(loaded, checkpoint, untrained, scoring.truth.frame_index, progress))
+    tracker = loaded.model.tracker
+    ways = {kind: (tracker, kind) for kind in (TRAINED, RANDOM)} | {MOTION: (_without_appearance(tracker), MOTION)}
+    return scoring.of(frames, ways, progress)
+
+
+def compare_trackers(
+    config: str,
+    checkpoint: str | PathLike[str],
+    trackers: Mapping[str, dict[str, Any]],
+    options: dict[str, Any] | None = None,
+    progress: Callable[[str], None] = print,
+) -> dict[str, TrackScores]:
+    """Detect the objects of the test set once and track them with each of several trackers.
+
+    Args:
+        config: Path or packaged name.
+        checkpoint: Trained weights.
+        trackers: Name of a row -> arguments of its tracker; without ``type`` they change the configuration's tracker.
+        options: Keys of the configuration to change.
+        progress: Receives a line now and then.
+
+    Returns:
+        Scores by the names of ``trackers``.
+
+    Raises:
+        InputError: Configuration, checkpoint, data or a tracker's arguments are missing or do not fit.
+    """
+    loaded = _prepared(config, options)
+    ways = {name: (_changed(loaded.model.tracker, change), TRAINED) for name, change in trackers.items()}
+    for name, (tracker, _) in ways.items():  # a mistake shows before the network runs
+        _build_tracker(tracker, name)
+    scoring = _Scoring(loaded)
+    frames = list(_detect(loaded, checkpoint, None, scoring.truth.frame_index, progress))
+    return scoring.of(frames, ways, progress)
+
+
+def _prepared(config: str, options: dict[str, Any] | None) -> Config:
     from mmengine.registry import init_default_scope
 
     loaded = load_config(config, options)
     init_default_scope(loaded.get("default_scope", "mmdet"))
     require_keys(loaded, "test_dataloader")
+    if not loaded.model.get("tracker"):
+        raise InputError(f"{config}: model.tracker is not set: there is nothing to compare with")
     loaded.test_dataloader.batch_size = 1
-    evaluator = track_evaluator(loaded)
-    classes = evaluator.get("classes", ("pedestrian",))
-    truth = read_cocovid(evaluator["ann_file"])
-    frames = list(_detect(loaded, checkpoint, seed, truth.frame_index, progress))
-    scores = {}
-    for kind in (TRAINED, RANDOM, MOTION):
-        progress(f"tracking with {kind}")
-        tracks = _track(loaded, frames, kind, truth.class_numbers(classes))
-        scores[kind] = evaluate_tracks(truth, tracks, classes, evaluator.get("distractors"), backends=("trackeval",))
-    return scores
+    return loaded
+
+
+class _Scoring:
+    """Ground truth and protocol of a configuration's test set."""
+
+    def __init__(self, config: Config) -> None:
+        evaluator = track_evaluator(config)
+        self.classes = evaluator.get("classes", ("pedestrian",))
+        self.distractors = evaluator.get("distractors")
+        self.truth = read_cocovid(evaluator["ann_file"])
+
+    def of(
+        self,
+        frames: list[FrameDetections],
+        ways: Mapping[str, tuple[dict[str, Any], str]],
+        progress: Callable[[str], None],
+    ) -> dict[str, TrackScores]:
+        """Scores of each way: a tracker's configuration, and the kind of embeddings it is given."""
+        scores = {}
+        for name, (tracker, kind) in ways.items():
+            progress(f"tracking: {name}")
+            tracks = _track(_build_tracker(tracker, name), frames, kind, self.truth.class_numbers(self.classes))
+            scores[name] = evaluate_tracks(self.truth, tracks, self.classes, self.distractors, backends=("trackeval",))
+        return scores
 
 
 def _detect(
     config: Config,
     checkpoint: str | PathLike[str],
-    seed: int,
+    untrained: Any | None,
     frame_index: Any,
     progress: Callable[[str], None],
 ) -> Iterator[FrameDetections]:
-    """Run the trained model over the test set and read both models' embeddings of what it finds."""
+    """Run the trained model over the test set; with ``untrained``, read its embeddings of the same boxes too."""
     import torch
     from mmdet.registry import MODELS
     from mmengine.runner import Runner
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    untrained = _untrained(config, seed)
     model = explain_build(lambda: MODELS.build(config.model))
     load_weights(model, checkpoint)
-    model, untrained = model.to(device).eval(), untrained.to(device).eval()
+    model = model.to(device).eval()
+    if untrained is not None:
+        untrained = untrained.to(device).eval()
     loader = explain_build(lambda: Runner.build_dataloader(config.test_dataloader))
     total = len(loader)
     for index, batch in enumerate(loader):
@@ -118,18 +189,43 @@ def _detect(
         frame = data["data_samples"][0][0]
         images = data["inputs"].flatten(0, 1)
         with torch.no_grad():
-            found = model.detector.bbox_head.predict(model.detector.extract_feat(images), [frame], rescale=False)[0]
-            random_embeds = untrained.embed_boxes(images, [found.bboxes])[0]
+            found = model.detect(model.detector.extract_feat(images), [frame])[0]
+        embeds: dict[str, np.ndarray | None] = {TRAINED: found.embeds.cpu().numpy(), MOTION: None}
+        if untrained is not None:
+            embeds[RANDOM] = untrained.embed_boxes(images, [found.bboxes])[0].cpu().numpy()
         meta = frame.metainfo
         sequence, number = frame_index[meta["video_id"], meta["frame_id"]]
         yield FrameDetections(
             sequence,
             number,
-            boxes_to_original(found.bboxes, meta["scale_factor"], meta["pad_param"]).cpu().numpy(),
+            boxes_to_original(found.bboxes, *scaling_of(meta)).cpu().numpy(),
             found.scores.cpu().numpy(),
             found.labels.cpu().numpy(),
-            {TRAINED: found.embeds.cpu().numpy(), RANDOM: random_embeds.cpu().numpy(), MOTION: None},
+            embeds,
         )
+
+
+def _changed(tracker: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """A tracker's configuration with other arguments, or another tracker where ``change`` names a type."""
+    return dict(change) if "type" in change else {**tracker, **change}
+
+
+def _without_appearance(tracker: dict[str, Any]) -> dict[str, Any]:
+    """The same tracker by motion alone. JDETracker does without embeddings; the bi-softmax trackers must be told."""
+    if "BiSoftmax" not in tracker["type"]:
+        return tracker
+    return {**tracker, "appearance_weight": 0.0, "iou_weight": 1.0, "motion": "kalman"}
+
+
+def _build_tracker(config: dict[str, Any], name: str) -> Any:
+    from mmdet.registry import MODELS
+
+    tracker = explain_build(lambda: MODELS.build(dict(config)))
+    if hasattr(tracker, "track"):
+        raise InputError(f"{name}: {config['type']} is mmdet's; only trackers of this package track given detections")
+    if getattr(tracker, "needs_regression", False):
+        raise InputError(f"{name}: regression needs the network in every frame; compare it with mim test")
+    return tracker
 
 
 def _untrained(config: Config, seed: int) -> Any:
@@ -160,11 +256,8 @@ def _drop_pretrained(node: Any) -> None:
             _drop_pretrained(child)
 
 
-def _track(config: Config, frames: list[FrameDetections], kind: str, class_numbers: list[int]) -> dict[str, MotTable]:
+def _track(tracker: Any, frames: list[FrameDetections], kind: str, class_numbers: list[int]) -> dict[str, MotTable]:
     """Tracks of every sequence, with one kind of embeddings."""
-    from mmdet.registry import MODELS
-
-    tracker = MODELS.build(config.model.tracker)
     found: dict[str, tuple[list[Tracks], list[int]]] = {}
     for frame in frames:
         if frame.sequence not in found:
@@ -176,7 +269,7 @@ def _track(config: Config, frames: list[FrameDetections], kind: str, class_numbe
 
 
 def comparison_table(scores: dict[str, TrackScores]) -> str:
-    """A line per kind of embeddings, best column first: IDF1 is what appearance is for."""
+    """A line per way of tracking, best column first: IDF1 is what appearance is for."""
     width = max(len(kind) for kind in scores)
     lines = [f"{'same detections, tracked with':<{width + 5}}" + "".join(f"{name:>8}" for name in COLUMNS)]
     for kind, score in scores.items():
@@ -187,6 +280,6 @@ def comparison_table(scores: dict[str, TrackScores]) -> str:
 
 
 def write_comparison(scores: dict[str, TrackScores], out: str | PathLike[str]) -> None:
-    """Write the overall numbers of each kind as JSON."""
+    """Write the overall numbers of each way as JSON."""
     overall = {kind: {name: score.overall("trackeval")[name] for name in COLUMNS} for kind, score in scores.items()}
     write_text(Path(out), json.dumps(overall, indent=2) + "\n")

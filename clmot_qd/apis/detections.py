@@ -122,13 +122,32 @@ def track_detections(
 
 
 def track_detection_file(
-    path: PathLike, tracker: Tracker, embeds: PathLike | None = None, last_frame: int | None = None
+    path: PathLike,
+    tracker: Tracker,
+    embeds: PathLike | None = None,
+    last_frame: int | None = None,
+    embed_scale: float = 1.0,
 ) -> MotTable:
-    """Read a det file, and embeddings if there are any, and track; see :func:`track_detections`."""
+    """Read a det file, and embeddings if there are any, and track; see :func:`track_detections`.
+
+    Args:
+        path: The det file.
+        tracker: It is reset first.
+        embeds: The .npy file.
+        last_frame: The last frame to track.
+        embed_scale: Embeddings are multiplied by it. A softmax of dot products tells vectors of unit length hardly
+            apart; those trained for it are longer.
+
+    Raises:
+        InputError: A file is malformed, ``embed_scale`` is not a positive number, or there is nothing to scale.
+    """
+    if not 0 < embed_scale < np.inf:
+        raise InputError(f"embed_scale: expected a positive number, got {embed_scale}")
+    if embeds is None and embed_scale != 1:
+        raise InputError(f"embed_scale: {embed_scale:g} given without embeddings to multiply")
     detections = read_detections(path)
-    return track_detections(
-        detections, tracker, None if embeds is None else read_embeddings(embeds, len(detections)), last_frame
-    )
+    vectors = None if embeds is None else read_embeddings(embeds, len(detections)) * np.float32(embed_scale)
+    return track_detections(detections, tracker, vectors, last_frame)
 
 
 def score_file(

@@ -51,6 +51,39 @@ def gated_assignment(cost: np.ndarray, cost_limit: float) -> Assignment:
     return Assignment(rows, cols, _complement(rows, cost.shape[0]), _complement(cols, cost.shape[1]))
 
 
+def greedy_preferences(similarity: np.ndarray, similarity_thr: float, claims: np.ndarray) -> np.ndarray:
+    """Let the rows choose their most similar column, one after the other, first come first served.
+
+    A row gets the column where its similarity is largest (the first of equals), if that is above ``similarity_thr``.
+    If also ``claims[row, column]``, later rows see a similarity of 0 in this column. Otherwise the preference is
+    reported, and the column stays free.
+
+    Args:
+        similarity: (n, m), rows in the order in which they choose.
+        similarity_thr: at least 0.
+        claims: (n, m) bool.
+
+    Returns:
+        (n,) int64, the preferred column of each row, -1 where nothing is similar enough.
+    """
+    preferred = np.full(len(similarity), -1)
+    if not similarity.size:
+        return preferred
+    best = similarity.argmax(axis=1)
+    highest = similarity[np.arange(len(best)), best]
+    taken = np.zeros(similarity.shape[1], dtype=bool)
+    for row in np.flatnonzero(highest > similarity_thr):  # the order matters: what one row takes, a later one lacks
+        column = best[row]
+        if taken[column]:
+            left = np.where(taken, 0.0, similarity[row])
+            column = left.argmax()
+            if left[column] <= similarity_thr:
+                continue
+        preferred[row] = column
+        taken[column] |= claims[row, column]
+    return preferred
+
+
 def _complement(taken: np.ndarray, size: int) -> np.ndarray:
     """Return the indices of ``range(size)`` that are not in ``taken``, ascending."""
     free = np.ones(size, dtype=bool)

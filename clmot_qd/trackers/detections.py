@@ -37,6 +37,13 @@ class Detections:
         """Return the number of usable detections."""
         return len(self.index)
 
+    def select(self, rows: np.ndarray) -> Detections:
+        """Return the detections of a boolean mask or an index array, copied."""
+        embeds = None if self.embeds is None else self.embeds[rows]
+        return Detections(
+            self.bboxes[rows], self.scores[rows], self.labels[rows], embeds, self.index[rows], self.num_rejected
+        )
+
 
 def parse_detections(bboxes: Any, scores: Any, labels: Any, embeds: Any | None, score_thr: float) -> Detections:
     """Check the arrays of one frame and keep the rows a tracker can use.
@@ -73,6 +80,21 @@ def parse_detections(bboxes: Any, scores: Any, labels: Any, embeds: Any | None, 
     index = np.flatnonzero(usable)
     kept_embeds = None if embeds is None else embeds[index]
     return Detections(bboxes[index], scores[index], labels[index], kept_embeds, index, int(num_rejected))
+
+
+def covered_boxes(overlap: np.ndarray, position: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """Return which boxes overlap one of higher score by more than their limit.
+
+    Args:
+        overlap: (k, n) IoU of k boxes with all n, which are sorted by falling score.
+        position: (k,) where each of the k stands among the n.
+        limit: (k,).
+
+    Returns:
+        (k,) bool.
+    """
+    better = np.arange(overlap.shape[1]) < position[:, None]
+    return np.count_nonzero((overlap > limit[:, None]) & better, axis=1) > 0
 
 
 def _float_array(name: str, values: Any) -> np.ndarray:

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from .arguments import frame_count, number_in_range
 from .association import gated_assignment
-from .detections import Detections, parse_detections
-from .kalman import KalmanFilter, cxcyah_to_xyxy, xyxy_to_cxcyah
+from .detections import Detections
+from .jde_frame import CostFunction, JDEFrame
+from .kalman import KalmanFilter, cxcyah_to_xyxy
+from .online_tracker import OnlineTracker
 from .similarity import cosine_distance, pairwise_iou, unit_rows
-from .track_state import LOST, TRACKED, UNCONFIRMED, TrackState
+from .track_state import LOST, TRACKED, UNCONFIRMED, TrackState, without_duplicates
 from .tracks import Tracks
 
 # 95 % point of the chi-square distribution with 4 degrees of freedom, one for each of cx, cy, a, h.
 CHI_SQUARE_95 = 9.4877
 
 
-class _Frame(NamedTuple):
-    """The detections of one frame, with what the rounds compare: (n, 4) cx cy a h, and (n, C) unit rows or None."""
-
-    frame_id: int
-    detections: Detections
-    measurements: np.ndarray
-    unit_embeds: np.ndarray | None
-
-    @classmethod
-    def observed(cls, frame_id: int, detections: Detections) -> _Frame:
-        """Derive the measurements and the unit embeddings."""
-        unit = None if detections.embeds is None else unit_rows(detections.embeds)
-        return cls(frame_id, detections, xyxy_to_cxcyah(detections.bboxes), unit)
-
-
-class JDETracker:
+class JDETracker(OnlineTracker):
     """Online tracker of JDE, FairMOT and CL-MOT (CL-MOT section 4.4, equation 6).
 
     One frame, T tracks and D detections::
@@ -43,13 +28,18 @@ class JDETracker:
         predict   tracked and lost tracks move by the Kalman filter
         round 1   tracked + lost  x detections        (1 - w) * cosine distance + w * gating distance, below match_thr
         round 2   tracked, left   x detections, left  IoU distance, below iou_thr
+        low       tracked, left   x low scores        IoU distance, below low_iou_thr; only with low_conf_thr
         round 3   unconfirmed     x detections, left  IoU distance, below unconfirmed_thr
-        births    detections left over start tracks, unconfirmed until they are matched once
+        births    detections left over above init_thr start tracks, unconfirmed until they are matched once
         output    tracked tracks with a detection in this frame, boxes smoothed by the Kalman filter
 
     IoU distance is 1 - IoU. A new track is shown from its second detection on; only tracks born in the first ``update``
     after construction or ``reset`` are shown at once. An unconfirmed track that is not matched in the next frame is
     removed. Where a tracked and a lost track cover each other, the one that lived shorter is removed.
+
+    The round of low scores is ByteTrack's (Zhang et al. 2022): boxes too uncertain to be believed by themselves, most
+    often of half-hidden objects, hold on to tracks seen in the last frame. They move the box of a track and leave its
+    appearance as it is.
 
     Frame ids may have gaps. The velocity is in pixels per frame and tracks age in frames, so after a gap the Kalman
     filter predicts once per frame and ``lost_frames`` counts the frames of the gap as well. A gap is otherwise no
@@ -77,13 +67,22 @@ class JDETracker:
             pairs. Larger: accepts sudden motion, risks jumps.
         per_class: a detection continues only tracks of its own label. False: labels play no part in association and a
             track takes the label of its latest detection.
-
-    Attributes:
-        num_rejected: detections since the last reset that could not be used (not finite, no area).
+        init_thr: a new track needs a detection with a larger score, in [conf_thr, 1]; None: ``conf_thr``. Larger: fewer
+            false tracks, while weaker detections still continue tracks.
+        low_conf_thr: detections above this and up to ``conf_thr`` take part in the round of low scores, in
+            [0, conf_thr]; None leaves that round out. Smaller: fewer gaps in tracks, more false boxes.
+        low_iou_thr: limit of the IoU distance in the round of low scores, in [0, 1]. Larger: accepts faster motion,
+            risks drift.
+        confirm_frames: detections in a row after which a track is shown, at least 1. Larger: fewer false tracks,
+            objects appear later.
+        smooth_boxes: show the boxes of the Kalman filter. False: show those of the detections, which fit more closely
+            where the detector is good.
 
     Raises:
         InputError: an argument out of its range.
     """
+
+    first_id = 1
 
     def __init__(
         self,
@@ -97,27 +96,35 @@ class JDETracker:
         duplicate_thr: float = 0.15,
         gate_thr: float = CHI_SQUARE_95,
         per_class: bool = True,
+        init_thr: float | None = None,
+        low_conf_thr: float | None = None,
+        low_iou_thr: float = 0.5,
+        confirm_frames: int = 2,
+        smooth_boxes: bool = True,
     ) -> None:
         """Check the arguments and start without tracks."""
-        self.conf_thr = _number_in_range("conf_thr", conf_thr, 0, 1)
-        self.lost_frames = int(_number_in_range("lost_frames", _integer("lost_frames", lost_frames), 0))
-        self.motion_weight = _number_in_range("motion_weight", motion_weight, 0, 1)
-        self.match_thr = _number_in_range("match_thr", match_thr, 0)
-        self.iou_thr = _number_in_range("iou_thr", iou_thr, 0, 1)
-        self.unconfirmed_thr = _number_in_range("unconfirmed_thr", unconfirmed_thr, 0, 1)
-        self.momentum = _number_in_range("momentum", momentum, 0, 1)
-        self.duplicate_thr = _number_in_range("duplicate_thr", duplicate_thr, 0, 1)
-        self.gate_thr = _number_in_range("gate_thr", gate_thr, 0)
+        self.conf_thr = number_in_range("conf_thr", conf_thr, 0, 1)
+        self.lost_frames = frame_count("lost_frames", lost_frames, 0)
+        self.motion_weight = number_in_range("motion_weight", motion_weight, 0, 1)
+        self.match_thr = number_in_range("match_thr", match_thr, 0)
+        self.iou_thr = number_in_range("iou_thr", iou_thr, 0, 1)
+        self.unconfirmed_thr = number_in_range("unconfirmed_thr", unconfirmed_thr, 0, 1)
+        self.momentum = number_in_range("momentum", momentum, 0, 1)
+        self.duplicate_thr = number_in_range("duplicate_thr", duplicate_thr, 0, 1)
+        self.gate_thr = number_in_range("gate_thr", gate_thr, 0)
         self.per_class = bool(per_class)
+        low, high = low_conf_thr, init_thr
+        self.init_thr = self.conf_thr if high is None else number_in_range("init_thr", high, self.conf_thr, 1)
+        self.low_conf_thr = self.conf_thr if low is None else number_in_range("low_conf_thr", low, 0, self.conf_thr)
+        self.low_iou_thr = number_in_range("low_iou_thr", low_iou_thr, 0, 1)
+        self.confirm_frames = frame_count("confirm_frames", confirm_frames, 1)
+        self.smooth_boxes = bool(smooth_boxes)
         self._kalman = KalmanFilter()
         self.reset()
 
     def reset(self) -> None:
         """Forget everything: call it before each video. The next id is 1 again."""
-        self.num_rejected = 0
-        self._next_id = 1
-        self._last_frame: int | None = None
-        self._embed_width: int | None = None
+        super().reset()
         self._state = TrackState.empty()
 
     def update(self, bboxes: Any, scores: Any, labels: Any, embeds: Any | None, frame_id: int) -> Tracks:
@@ -137,45 +144,34 @@ class JDETracker:
         Raises:
             InputError: malformed input; the tracker is then as it was before the call.
         """
-        frame_id = self._checked_frame(frame_id)
-        found = parse_detections(bboxes, scores, labels, embeds, self.conf_thr)
-        self._check_width(found)
+        frame_id, found = self._admit(bboxes, scores, labels, embeds, frame_id, self.low_conf_thr)
         self.num_rejected += found.num_rejected
-        frame = _Frame.observed(frame_id, found)
+        frame = JDEFrame.observed(frame_id, found)
 
         self._predict(frame)
         assigned = self._associate(frame)
         self._refresh(assigned, frame)
         self._remove(frame)
-        self._give_birth(np.setdiff1d(np.arange(len(found)), assigned), frame)
-        self._remove_duplicates()
+        left = np.setdiff1d(np.arange(len(found)), assigned)
+        self._give_birth(left[found.scores[left] > self.init_thr], frame)
+        keep = without_duplicates(self._state, self.duplicate_thr, self.per_class)
+        if not keep.all():
+            self._state = self._state.select(keep)
         self._last_frame = frame_id
-        return self._shown()
-
-    def _checked_frame(self, frame_id: int) -> int:
-        frame_id = _integer("frame_id", frame_id)
-        if self._last_frame is not None and frame_id <= self._last_frame:
-            raise InputError(f"frame_id: {frame_id} follows {self._last_frame}; call reset() before a new video")
-        return frame_id
+        return self._shown(frame)
 
     def _check_width(self, found: Detections) -> None:
-        """Hold the embeddings of one video to one width; the first frame that has any decides it."""
-        if found.embeds is None or not found.embeds.size:
-            return
-        width = found.embeds.shape[1]
-        if self._embed_width is None:
-            self._embed_width = width
-            self._state.embeds = np.zeros((len(self._state), width))
-        if width != self._embed_width:
-            raise InputError(f"embeds: width changed from {self._embed_width} to {width}; call reset() for a new model")
+        super()._check_width(found)
+        if self._state.embeds.shape[1] != (self._embed_width or 0):  # tracks of frames that came without embeddings
+            self._state.embeds = np.zeros((len(self._state), self._embed_width or 0))
 
-    def _predict(self, frame: _Frame) -> None:
+    def _predict(self, frame: JDEFrame) -> None:
         """Drop the tracks that ran out of time during a gap, and move the confirmed ones to this frame."""
         self._expire(frame.frame_id - 1)
         state = self._state
         # A lost track keeps its size: an error in the height's velocity would grow unseen.
         state.mean[state.status == LOST, 7] = 0.0
-        moving = np.flatnonzero(state.status != UNCONFIRMED)
+        moving = np.flatnonzero((state.status != UNCONFIRMED) | (state.hits > 1))
         if not len(moving) or self._last_frame is None:
             return
         mean, covariance = state.mean[moving], state.covariance[moving]
@@ -183,28 +179,29 @@ class JDETracker:
             mean, covariance = self._kalman.predict(mean, covariance)
         state.mean[moving], state.covariance[moving] = mean, covariance
 
-    def _associate(self, frame: _Frame) -> np.ndarray:
-        """Run the three rounds. -> (T,) row of the frame's detections for each track, -1 without one."""
-        status = self._state.status
-        rounds: tuple[tuple[np.ndarray, Callable[[np.ndarray, _Frame, np.ndarray], np.ndarray], float], ...] = (
-            (status != UNCONFIRMED, self._fused_cost, self.match_thr),
-            (status == TRACKED, self._iou_distance, self.iou_thr),
-            (status == UNCONFIRMED, self._iou_distance, self.unconfirmed_thr),
+    def _associate(self, frame: JDEFrame) -> np.ndarray:
+        """Run the rounds. -> (T,) row of the frame's detections for each track, -1 without one."""
+        status, high = self._state.status, frame.detections.scores > self.conf_thr
+        rounds: tuple[tuple[np.ndarray, np.ndarray, CostFunction, float], ...] = (
+            (status != UNCONFIRMED, high, self._fused_cost, self.match_thr),
+            (status == TRACKED, high, self._iou_distance, self.iou_thr),
+            (status == TRACKED, ~high, self._iou_distance, self.low_iou_thr),
+            (status == UNCONFIRMED, high, self._iou_distance, self.unconfirmed_thr),
         )
-        assigned, free = np.full(len(status), -1), np.arange(len(frame.detections))
-        for eligible, cost_of, limit in rounds:
-            tracks = np.flatnonzero(eligible & (assigned < 0))
-            if not len(tracks) or not len(free):
+        assigned, free = np.full(len(status), -1), np.ones(len(high), dtype=bool)
+        for eligible, offered, cost_of, limit in rounds:
+            tracks, rows = np.flatnonzero(eligible & (assigned < 0)), np.flatnonzero(offered & free)
+            if not len(tracks) or not len(rows):
                 continue
-            cost = cost_of(tracks, frame, free)
+            cost = cost_of(tracks, frame, rows)
             if self.per_class:
-                cost[self._state.labels[tracks, None] != frame.detections.labels[None, free]] = np.inf
+                cost[self._state.labels[tracks, None] != frame.detections.labels[None, rows]] = np.inf
             result = gated_assignment(cost, limit)
-            assigned[tracks[result.rows]] = free[result.cols]
-            free = free[result.unmatched_cols]
+            assigned[tracks[result.rows]] = rows[result.cols]
+            free[rows[result.cols]] = False
         return assigned
 
-    def _fused_cost(self, tracks: np.ndarray, frame: _Frame, rows: np.ndarray) -> np.ndarray:
+    def _fused_cost(self, tracks: np.ndarray, frame: JDEFrame, rows: np.ndarray) -> np.ndarray:
         """Cost of round 1, infinite outside the gate. (t,) tracks, (d,) rows of the detections -> (t, d)."""
         mean, covariance = self._state.mean[tracks], self._state.covariance[tracks]
         cost = self._kalman.gating_distance(mean, covariance, frame.measurements[rows])
@@ -217,31 +214,40 @@ class JDETracker:
         cost[outside] = np.inf
         return cost
 
-    def _iou_distance(self, tracks: np.ndarray, frame: _Frame, rows: np.ndarray) -> np.ndarray:
+    def _iou_distance(self, tracks: np.ndarray, frame: JDEFrame, rows: np.ndarray) -> np.ndarray:
         """Cost of rounds 2 and 3. (t,) tracks, (d,) rows of the detections -> (t, d)."""
         return 1 - pairwise_iou(cxcyah_to_xyxy(self._state.mean[tracks]), frame.detections.bboxes[rows])
 
-    def _refresh(self, assigned: np.ndarray, frame: _Frame) -> None:
+    def _refresh(self, assigned: np.ndarray, frame: JDEFrame) -> None:
         """Correct the matched tracks by their detections; tracked ones without a detection become lost."""
         state, found = self._state, frame.detections
         state.status[(state.status == TRACKED) & (assigned < 0)] = LOST
         state.detection_index[:] = -1
         matched = np.flatnonzero(assigned >= 0)
         rows = assigned[matched]
-        state.status[matched] = TRACKED
+        state.hits[matched] += 1
+        waiting = (state.status == UNCONFIRMED) & (state.hits < self.confirm_frames)
+        state.status[matched[~waiting[matched]]] = TRACKED
         state.seen_frame[matched] = frame.frame_id
         state.detection_index[matched] = found.index[rows]
         state.scores[matched], state.labels[matched] = found.scores[rows], found.labels[rows]
         state.mean[matched], state.covariance[matched] = self._kalman.update(
             state.mean[matched], state.covariance[matched], frame.measurements[rows]
         )
-        if frame.unit_embeds is not None and len(matched):
-            blend = self.momentum * state.embeds[matched] + (1 - self.momentum) * frame.unit_embeds[rows]
-            state.embeds[matched] = unit_rows(blend)
+        self._remember_looks(matched, rows, frame)
 
-    def _remove(self, frame: _Frame) -> None:
+    def _remember_looks(self, tracks: np.ndarray, rows: np.ndarray, frame: JDEFrame) -> None:
+        """Blend the embeddings of these rows into these tracks', low scores left out."""
+        if frame.unit_embeds is None or not len(tracks):
+            return
+        sure = frame.detections.scores[rows] > self.conf_thr
+        tracks, rows = tracks[sure], rows[sure]
+        blend = self.momentum * self._state.embeds[tracks] + (1 - self.momentum) * frame.unit_embeds[rows]
+        self._state.embeds[tracks] = unit_rows(blend)
+
+    def _remove(self, frame: JDEFrame) -> None:
         """Remove the unconfirmed tracks that found no detection and the lost ones whose time is up."""
-        unconfirmed = self._state.status == UNCONFIRMED
+        unconfirmed = (self._state.status == UNCONFIRMED) & (self._state.seen_frame < frame.frame_id)
         if unconfirmed.any():
             self._state = self._state.select(~unconfirmed)
         self._expire(frame.frame_id)
@@ -252,18 +258,20 @@ class JDETracker:
         if not kept.all():
             self._state = self._state.select(kept)
 
-    def _give_birth(self, rows: np.ndarray, frame: _Frame) -> None:
+    def _give_birth(self, rows: np.ndarray, frame: JDEFrame) -> None:
         """Start a track from each of these rows of the detections."""
         count = len(rows)
         if not count:
             return
         mean, covariance = self._kalman.initiate(frame.measurements[rows])
+        status = TRACKED if self._last_frame is None or self.confirm_frames == 1 else UNCONFIRMED
         no_embeds = np.zeros((count, self._embed_width or 0))
         born = TrackState(
-            ids=np.arange(self._next_id, self._next_id + count),
+            ids=self._new_ids(count),
             labels=frame.detections.labels[rows],
             scores=frame.detections.scores[rows],
-            status=np.full(count, TRACKED if self._last_frame is None else UNCONFIRMED, dtype=np.int8),
+            status=np.full(count, status, dtype=np.int8),
+            hits=np.ones(count, dtype=np.int64),
             born_frame=np.full(count, frame.frame_id),
             seen_frame=np.full(count, frame.frame_id),
             detection_index=frame.detections.index[rows],
@@ -271,51 +279,20 @@ class JDETracker:
             covariance=covariance,
             embeds=no_embeds if frame.unit_embeds is None else frame.unit_embeds[rows],
         )
-        self._next_id += count
         self._state = self._state.joined(born)
 
-    def _remove_duplicates(self) -> None:
-        """Of a lost and a seen track that cover each other keep the one that was followed for longer."""
-        state = self._state
-        lost, seen = np.flatnonzero(state.status == LOST), np.flatnonzero(state.status != LOST)
-        if not len(lost) or not len(seen):
-            return
-        boxes = cxcyah_to_xyxy(state.mean)
-        same = 1 - pairwise_iou(boxes[seen], boxes[lost]) < self.duplicate_thr
-        if self.per_class:
-            same &= state.labels[seen, None] == state.labels[None, lost]
-        followed = state.seen_frame - state.born_frame
-        seen_lives = followed[seen, None] > followed[None, lost]
-        keep = np.ones(len(state), dtype=bool)
-        keep[lost[(same & seen_lives).any(axis=0)]] = False
-        keep[seen[(same & ~seen_lives).any(axis=1)]] = False
-        self._state = state.select(keep)
-
-    def _shown(self) -> Tracks:
+    def _shown(self, frame: JDEFrame) -> Tracks:
         state = self._state
         shown = state.status == TRACKED
+        if self.smooth_boxes:
+            bboxes = cxcyah_to_xyxy(state.mean[shown])
+        else:
+            rows = np.searchsorted(frame.detections.index, state.detection_index[shown])
+            bboxes = frame.detections.bboxes[rows]
         return Tracks(
             instances_id=state.ids[shown],
-            bboxes=cxcyah_to_xyxy(state.mean[shown]).astype(np.float32),
+            bboxes=bboxes.astype(np.float32),
             scores=state.scores[shown].astype(np.float32),
             labels=state.labels[shown],
             detection_index=state.detection_index[shown],
         )
-
-
-def _integer(name: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise InputError(f"{name}: expected a whole number, got {value!r}") from None
-
-
-def _number_in_range(name: str, value: Any, low: float, high: float = np.inf) -> float:
-    """Return ``value`` as a float, finite and in [low, high]."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{name}: expected a number, got {value!r}") from None
-    if not (low <= number <= high and np.isfinite(number)):
-        raise InputError(f"{name}: expected a number from {low} to {high}, got {value!r}")
-    return number

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
+
+from .kalman import cxcyah_to_xyxy
+from .row_arrays import RowArrays
+from .similarity import pairwise_iou
 
 # Values of TrackState.status. A removed track has no status: its row is gone.
 UNCONFIRMED, TRACKED, LOST = 0, 1, 2
 
 
 @dataclass(eq=False)
-class TrackState:
+class TrackState(RowArrays):
     """T tracks, ordered by id; see the legend in ``kalman.py`` for the motion part.
 
     Attributes:
@@ -21,6 +25,7 @@ class TrackState:
         status: (T,) int8; UNCONFIRMED (seen once, not yet shown), TRACKED (seen in the last frame) or LOST.
         born_frame: (T,) int64, frame of the first detection.
         seen_frame: (T,) int64, frame of the last detection.
+        hits: (T,) int64, number of detections.
         detection_index: (T,) int64, input row of the detection in the current frame, -1 without one.
         mean: (T, 8) Kalman mean.
         covariance: (T, 4, 3) Kalman covariance blocks.
@@ -33,14 +38,11 @@ class TrackState:
     status: np.ndarray
     born_frame: np.ndarray
     seen_frame: np.ndarray
+    hits: np.ndarray
     detection_index: np.ndarray
     mean: np.ndarray
     covariance: np.ndarray
     embeds: np.ndarray
-
-    def __len__(self) -> int:
-        """Return the number of tracks."""
-        return len(self.ids)
 
     @classmethod
     def empty(cls, embed_width: int = 0) -> TrackState:
@@ -53,17 +55,35 @@ class TrackState:
             status=np.zeros(0, dtype=np.int8),
             born_frame=integers,
             seen_frame=integers,
+            hits=integers,
             detection_index=integers,
             mean=np.zeros((0, 8)),
             covariance=np.zeros((0, 4, 3)),
             embeds=np.zeros((0, embed_width)),
         )
 
-    def select(self, rows: np.ndarray) -> TrackState:
-        """Return the tracks of a boolean mask or an index array, copied."""
-        return TrackState(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
-    def joined(self, other: TrackState) -> TrackState:
-        """Return these tracks followed by ``other``'s."""
-        names = [field.name for field in fields(self)]
-        return TrackState(**{name: np.concatenate((getattr(self, name), getattr(other, name))) for name in names})
+def without_duplicates(state: TrackState, duplicate_thr: float, per_class: bool) -> np.ndarray:
+    """Of a lost and a seen track that cover each other keep the one that was followed for longer, else the lost one.
+
+    Args:
+        state: all tracks.
+        duplicate_thr: IoU distance below which two boxes count as one.
+        per_class: only tracks of one label can be duplicates.
+
+    Returns:
+        (T,) bool, which tracks to keep.
+    """
+    keep = np.ones(len(state), dtype=bool)
+    lost, seen = np.flatnonzero(state.status == LOST), np.flatnonzero(state.status != LOST)
+    if not len(lost) or not len(seen):
+        return keep
+    boxes = cxcyah_to_xyxy(state.mean)
+    same = 1 - pairwise_iou(boxes[seen], boxes[lost]) < duplicate_thr
+    if per_class:
+        same &= state.labels[seen, None] == state.labels[None, lost]
+    followed = state.seen_frame - state.born_frame
+    seen_lives = followed[seen, None] > followed[None, lost]
+    keep[lost[(same & seen_lives).any(axis=0)]] = False
+    keep[seen[(same & ~seen_lives).any(axis=1)]] = False
+    return keep

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .detections import Detections
+
 
 @dataclass(frozen=True, eq=False)
 class Tracks:
@@ -51,4 +53,17 @@ class Tracks:
             scores=np.zeros(0, dtype=np.float32),
             labels=integers.copy(),
             detection_index=integers.copy(),
+        )
+
+    @classmethod
+    def of_detections(cls, ids: np.ndarray, found: Detections) -> Tracks:
+        """Return the detections that belong to a track, with their own boxes. (n,) ids, negative: no track."""
+        rows = np.flatnonzero(ids >= 0)
+        rows = rows[np.argsort(ids[rows])]
+        return cls(
+            instances_id=ids[rows],
+            bboxes=found.bboxes[rows].astype(np.float32),
+            scores=found.scores[rows].astype(np.float32),
+            labels=found.labels[rows],
+            detection_index=found.index[rows],
         )

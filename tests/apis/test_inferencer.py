@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,21 +12,12 @@ import torch
 from tiny_data import SIZE, shrink, write_tiny_data
 
 from clmot_qd.apis import track_files
-from clmot_qd.apis.comparison import (
-    COLUMNS,
-    MOTION,
-    RANDOM,
-    TRAINED,
-    compare_embeddings,
-    comparison_table,
-    write_comparison,
-)
 from clmot_qd.apis.inferencer import TrackingInferencer
 from clmot_qd.apis.running import build_runner, load_config
 from clmot_qd.apis.track_files import name_of, track_to_files
 from clmot_qd.datasets.mot_text import read_tracks
 from clmot_qd.errors import InputError
-from clmot_qd.trackers import JDETracker, Tracks
+from clmot_qd.trackers import Tracks
 
 
 @pytest.fixture(scope="module")
@@ -167,36 +157,6 @@ def test_a_device_that_is_not_there_is_refused(project: dict[str, str], device: 
 def test_a_misspelt_configuration_name_gets_a_suggestion() -> None:
     with pytest.raises(InputError, match=r"did you mean .*clmot_tiny_demo"):
         load_config("clmot_tiny_dem")
-
-
-def test_the_comparison_uses_one_set_of_detections(project: dict[str, str], tmp_path: Path) -> None:
-    scores = compare_embeddings(project["config"], project["checkpoint"], seed=1, progress=lambda line: None)
-    assert list(scores) == [TRAINED, RANDOM, MOTION]
-    table = comparison_table(scores).splitlines()
-    assert len(table) == 4
-    write_comparison(scores, tmp_path / "c.json")
-    numbers = json.loads((tmp_path / "c.json").read_text())
-    assert numbers[MOTION].keys() == set(COLUMNS)
-
-
-def test_the_three_runs_see_the_same_boxes_and_different_embeddings(project: dict[str, str]) -> None:
-    original = JDETracker.update
-
-    def watch(self, bboxes, scores, labels, embeds, frame_id):
-        calls.append((bboxes.copy(), None if embeds is None else embeds.copy()))
-        return original(self, bboxes, scores, labels, embeds, frame_id)
-
-    calls: list[tuple[np.ndarray, np.ndarray | None]] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JDETracker, "update", watch)
-        compare_embeddings(project["config"], project["checkpoint"], seed=1, progress=lambda line: None)
-    third = len(calls) // 3
-    trained, untrained, motion = calls[:third], calls[third : 2 * third], calls[2 * third :]
-    for (a, x), (b, y), (c, z) in zip(trained, untrained, motion):
-        np.testing.assert_array_equal(a, b)
-        np.testing.assert_array_equal(a, c)
-        assert z is None
-        assert not np.allclose(x, y)
 
 
 def test_the_contact_sheet_of_a_stream_is_spread_over_all_of_it(

@@ -1,15 +1,20 @@
-"""Pipeline steps: load a frame, make two views of it, colour jitter, letterbox, random affine warp."""
+"""Pipeline steps: load a frame, two views of it or a reference beside it, jitter, letterbox, warp, given boxes."""
 
 from .colour import ColourJitterHSV
 from .letterbox import Letterbox
 from .load_frame import LoadFrame
+from .public_detections import LoadPublicDetections
 from .random_affine import TrackRandomAffine
+from .reference_frame import ReferenceFrame, RequireCommonObject
 from .two_view import SingleView, WithinFrameTwoView
 
 __all__ = [
     "ColourJitterHSV",
     "Letterbox",
     "LoadFrame",
+    "LoadPublicDetections",
+    "ReferenceFrame",
+    "RequireCommonObject",
     "SingleView",
     "TrackRandomAffine",
     "WithinFrameTwoView",

@@ -1,0 +1,16 @@
+# CL-MOT's detections under mmdet's OCSORTTracker. Needs `pip install lap`.
+_base_ = "../clmot/clmot_dla34_40e_mot17-half.py"
+model = dict(
+    tracker=dict(
+        _delete_=True,
+        type="OCSORTTracker",
+        motion=dict(type="KalmanFilter"),
+        obj_score_thr=0.4,
+        init_track_thr=0.5,
+        match_iou_thr=0.3,
+        num_tentatives=3,
+        vel_consist_weight=0.2,
+        vel_delta_t=3,
+        num_frames_retain=30,
+    ),
+)
