@@ -20,6 +20,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "test-sequences": "number of test sequences, with figures never seen in training (default: 4)",
         "test-frames": "frames in each of them (default: 60)",
         "figures": "people in each sequence, two by two alike (default: 12)",
+        "cars": "cars in each sequence, a second class, two by two alike (default: 0)",
         "width": "picture width in pixels (default: 320)",
         "height": "picture height in pixels (default: 192)",
     }

@@ -1,5 +1,7 @@
 """The demo data set: people on drawn streets who come in look-alike pairs, at a frame rate that defeats motion models.
 
+With ``DemoSettings.cars`` there is a second class, in look-alike pairs as well.
+
 Made from a seed with numpy and OpenCV alone, in seconds. Layout under the output folder::
 
     train/SEQ/img1/000001.jpg ...   train/SEQ/seqinfo.ini
@@ -9,7 +11,7 @@ Made from a seed with numpy and OpenCV alone, in seconds. Layout under the outpu
     annotations/test.json           CocoVID with identities
     demo_data.json                  the settings it was made with; equal settings are not made twice
 
-Boxes are whole-body boxes clipped to the picture. A figure of which less than ``IGNORE_BELOW`` is seen is marked as
+Boxes hold the whole figure or car, clipped to the picture. One of which less than ``IGNORE_BELOW`` is seen is marked as
 ignored (class 8 "distractor", confidence 0: MOT's evaluation then neither asks for it nor punishes finding it), one of
 which less than ``DROP_BELOW`` is seen has no label in that frame. It keeps its identity when it comes back.
 """
@@ -19,7 +21,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -28,6 +30,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from clmot_qd.datasets.demo.car_looks import sample_car_pairs
 from clmot_qd.datasets.demo.looks import sample_pairs
 from clmot_qd.datasets.demo.scene import DemoFrame, DemoScene
 from clmot_qd.datasets.mot_text import MOT_CLASSES
@@ -39,9 +42,10 @@ STAMP = "demo_data.json"
 IGNORE_BELOW = 0.25
 DROP_BELOW = 0.05
 JPEG_QUALITY = 92
-PEDESTRIAN, DISTRACTOR = 1, 8
+PEDESTRIAN, CAR, DISTRACTOR = 1, 3, 8
 """MOT's classes 1..13 under mmdet's names."""
 _SPLIT_STREAMS = {"train": 0, "test": 1}
+_CAR_STREAM = 1
 
 Json = dict[str, Any]
 
@@ -56,7 +60,8 @@ class DemoSettings:
         figures: identities per sequence; every two of them look alike.
         width, height: picture size in pixels.
         fps: frame rate written into the files; how far things jump between frames is ``speed``'s matter.
-        speed: multiplies how far figures and camera jump between two frames. 1 defeats motion models; 0.3 is easy.
+        speed: multiplies how far all jump between two frames. 1 defeats motion models; 0.3 is easy.
+        cars: cars per sequence, the second class; every two of them look alike. The rest is the same without them.
     """
 
     seed: int = 0
@@ -69,14 +74,20 @@ class DemoSettings:
     height: int = 192
     fps: int = 4
     speed: float = 1.0
+    cars: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges; raises InputError that names the setting."""
-        least: dict[str, float] = {"seed": 0, "figures": 2, "width": 64, "height": 64, "speed": 0.01}
+        least: dict[str, float] = {"seed": 0, "figures": 2, "width": 64, "height": 64, "speed": 0.01, "cars": 0}
         for field in fields(self):
             bound = least.get(field.name, 1)
             if getattr(self, field.name) < bound:
                 raise InputError(f"{field.name} = {getattr(self, field.name)}: must be at least {bound}")
+
+    def stamp(self) -> Json:
+        """What the files say of their making. Without cars it is what it was before there were any."""
+        stamp = {"version": VERSION, **asdict(self)}
+        return stamp if self.cars else {name: value for name, value in stamp.items() if name != "cars"}
 
 
 def make_demo_data(
@@ -97,7 +108,7 @@ def make_demo_data(
     """
     settings = settings or DemoSettings()
     folder = Path(folder)
-    stamp = {"version": VERSION, **asdict(settings)}
+    stamp = settings.stamp()
     if _read_stamp(folder) == stamp:
         report(f"{folder}: demo data with these settings is there already, nothing to do")
         return folder
@@ -114,7 +125,9 @@ def build_scene(settings: DemoSettings, split: str, index: int) -> DemoScene:
     rng = np.random.default_rng([settings.seed, _SPLIT_STREAMS[split], index])
     frames = settings.train_frames if split == "train" else settings.test_frames
     looks = sample_pairs(rng, settings.figures)
-    return DemoScene(looks, frames, (settings.width, settings.height), rng, settings.speed)
+    car_rng = np.random.default_rng([settings.seed, _SPLIT_STREAMS[split], index, _CAR_STREAM])
+    cars = sample_car_pairs(car_rng, settings.cars)
+    return DemoScene(looks, frames, (settings.width, settings.height), rng, settings.speed, cars)
 
 
 # ---- the folder --------------------------------------------------------------------------------------------------
@@ -152,7 +165,7 @@ def _atomic_folder(target: Path) -> Iterator[Path]:
 def _write_split(root: Path, split: str, settings: DemoSettings, report: Callable[[str], None]) -> int:
     """Write the sequences and the JSON files of one split; returns the number of pictures."""
     document: Json = {
-        "info": {"description": f"clmot_qd demo data, {split}", "version": VERSION, **asdict(settings)},
+        "info": {"description": f"clmot_qd demo data, {split}", **settings.stamp()},
         "videos": [],
         "images": [],
         "annotations": [],
@@ -187,7 +200,8 @@ def _write_sequence(folder: Path, scene: DemoScene, document: Json, fps: int) ->
     (folder / "img1").mkdir(parents=True)
     width, height = scene.size
     video_id = len(document["videos"]) + 1
-    first_id = 1 + (video_id - 1) * len(scene.looks)
+    class_ids = [PEDESTRIAN] * len(scene.looks) + [CAR] * len(scene.cars)
+    first_id = 1 + (video_id - 1) * len(class_ids)
     video = {"id": video_id, "name": folder.name, "width": width, "height": height, "fps": fps, "length": len(scene)}
     document["videos"].append(video)
     for frame_id, frame in enumerate(scene):
@@ -203,7 +217,7 @@ def _write_sequence(folder: Path, scene: DemoScene, document: Json, fps: int) ->
             "height": height,
         }
         document["images"].append(image)
-        for annotation in _annotations(frame, image, first_id):
+        for annotation in _annotations(frame, image, class_ids, first_id):
             document["annotations"].append({"id": len(document["annotations"]) + 1, **annotation})
     _write_seqinfo(folder, video)
 
@@ -213,24 +227,24 @@ def _write_jpeg(path: Path, frame: DemoFrame) -> None:
         raise OSError(f"{path}: OpenCV could not write the picture")
 
 
-def _annotations(frame: DemoFrame, image: Json, first_id: int) -> Iterator[Json]:
-    """One entry for each figure of which enough is seen; figure i of the scene has identity ``first_id + i``."""
+def _annotations(frame: DemoFrame, image: Json, class_ids: Sequence[int], first_id: int) -> Iterator[Json]:
+    """One entry for each row of the frame of which enough is seen; row i has identity ``first_id + i``."""
     boxes = np.round(frame.boxes, 2)
-    for figure in np.flatnonzero(frame.visibility >= DROP_BELOW):
-        x0, y0, x1, y1 = boxes[figure]
-        ignored = bool(frame.visibility[figure] < IGNORE_BELOW)
-        class_id = DISTRACTOR if ignored else PEDESTRIAN
+    for row in np.flatnonzero(frame.visibility >= DROP_BELOW).tolist():
+        x0, y0, x1, y1 = boxes[row]
+        ignored = bool(frame.visibility[row] < IGNORE_BELOW)
+        class_id = DISTRACTOR if ignored else class_ids[row]
         box = [float(np.round(value, 2)) for value in (x0, y0, x1 - x0, y1 - y0)]
         yield {
             "image_id": image["id"],
             "video_id": image["video_id"],
             "category_id": class_id,
-            "instance_id": first_id + int(figure),
+            "instance_id": first_id + row,
             "bbox": box,
             "area": round(box[2] * box[3], 4),
             "iscrowd": 0,
             "ignore": ignored,
-            "visibility": round(float(frame.visibility[figure]), 3),
+            "visibility": round(float(frame.visibility[row]), 3),
             "mot_conf": float(not ignored),
             "mot_class_id": class_id,
         }

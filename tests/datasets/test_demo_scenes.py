@@ -199,9 +199,10 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     numbers = {"seed": 3, "train-sequences": 1, "train-frames": 1, "test-sequences": 1, "test-frames": 1}
-    arguments = [f"--{name}={value}" for name, value in {**numbers, "width": 160, "height": 96}.items()]
+    arguments = [f"--{name}={value}" for name, value in {**numbers, "cars": 2, "width": 160, "height": 96}.items()]
     assert tool.main(["--out", str(tmp_path / "data"), *arguments]) == 0
-    assert json.loads((tmp_path / "data/demo_data.json").read_text())["seed"] == 3
+    stamp = json.loads((tmp_path / "data/demo_data.json").read_text())
+    assert (stamp["seed"], stamp["cars"]) == (3, 2)
     assert "1 training and 1 test pictures" in capsys.readouterr().out
 
 

@@ -44,15 +44,20 @@ class FigureLook:
 
 def sample_pairs(rng: np.random.Generator, count: int) -> list[FigureLook]:
     """Draw ``count`` looks; looks 2k and 2k+1 are alike. The base hues of the pairs are spread over the circle."""
+    looks = [look for hue in pair_hues(rng, count) for look in _look_alikes(rng, hue)]
+    return looks[:count]
+
+
+def pair_hues(rng: np.random.Generator, count: int) -> list[float]:
+    """Hues in [0, 1), one for each pair of ``count`` things, spread over the circle and in random order."""
     pairs = (count + 1) // 2
     hues = (rng.random() + np.arange(pairs) / pairs + rng.uniform(-0.3, 0.3, pairs) / pairs) % 1.0
-    looks = [look for hue in rng.permutation(hues) for look in _look_alikes(rng, float(hue))]
-    return looks[:count]
+    return [float(hue) for hue in rng.permutation(hues)]
 
 
 def _look_alikes(rng: np.random.Generator, hue: float) -> tuple[FigureLook, FigureLook]:
     first = _sample_look(rng, hue)
-    accents = _contrasting_colours(rng, first.top, hue)
+    accents = contrasting_colours(rng, first.top, hue)
     first = replace(first, accent=accents[0])
     differs_in = rng.choice(["pattern", "accent", "both"], p=[0.4, 0.2, 0.4])
     pattern = first.pattern
@@ -60,10 +65,10 @@ def _look_alikes(rng: np.random.Generator, hue: float) -> tuple[FigureLook, Figu
         pattern = str(rng.choice([name for name in PATTERNS if name != first.pattern]))
     second = replace(
         first,
-        top=_vary(rng, first.top),
-        bottom=_vary(rng, first.bottom),
+        top=vary(rng, first.top),
+        bottom=vary(rng, first.bottom),
         shoes=random_colour(rng, (0.3, 0.7), (0.15, 0.95)),
-        accent=_vary(rng, first.accent) if differs_in == "pattern" else accents[1],
+        accent=vary(rng, first.accent) if differs_in == "pattern" else accents[1],
         pattern=pattern,
     )
     return first, second
@@ -87,7 +92,7 @@ def _sample_look(rng: np.random.Generator, hue: float) -> FigureLook:
     )
 
 
-def _contrasting_colours(rng: np.random.Generator, base: Colour, hue: float) -> list[Colour]:
+def contrasting_colours(rng: np.random.Generator, base: Colour, hue: float) -> list[Colour]:
     """Two well separated colours that stand out on ``base``: near-white, near-black, or another hue."""
     candidates = [_hsv(rng.random(), 0.08, 0.97), _hsv(rng.random(), 0.3, 0.12)]
     candidates += [_hsv((hue + shift) % 1.0, 0.85, value) for shift in (0.25, 0.5, 0.75) for value in (0.95, 0.35)]
@@ -113,8 +118,8 @@ def random_colour(
     return _hsv(rng.uniform(*hues), rng.uniform(*saturation), rng.uniform(*value))
 
 
-def _vary(rng: np.random.Generator, colour: Colour) -> Colour:
-    """The same garment from another dye lot."""
+def vary(rng: np.random.Generator, colour: Colour) -> Colour:
+    """The same cloth or paint from another lot."""
     blue, green, red = (float(np.clip(channel + rng.uniform(-9, 9), 0, 255)) for channel in colour)
     return blue, green, red
 

@@ -1,4 +1,4 @@
-"""A whole scene: street, obstacles, figures and camera, rendered frame by frame with exact masks."""
+"""A whole scene: street, obstacles, figures, cars and camera, rendered frame by frame with exact masks."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from clmot_qd.datasets.demo.car import draw_car
+from clmot_qd.datasets.demo.car_looks import CarLook
 from clmot_qd.datasets.demo.figure import PHASES, draw_figure
 from clmot_qd.datasets.demo.looks import FigureLook
 from clmot_qd.datasets.demo.motion import Walk, camera_path, walk
 from clmot_qd.datasets.demo.sprites import FloatImage, Layer, Mask, Sprite
 from clmot_qd.datasets.demo.street import Ground, draw_obstacle, draw_street
+from clmot_qd.datasets.demo.traffic import drive
 
 NOBODY = -1
 """Owner of a pixel that shows the street or an obstacle."""
+FIGURE_SHADOW, CAR_SHADOW = (0.5, 0.11), (2.0, 0.2)
+"""Width and height of the shadow, in body heights."""
 
 
 @dataclass(frozen=True)
 class DemoFrame:
-    """One picture and the truth about it; row i of every array is figure i of the scene.
+    """One picture and the truth about it; the rows of every array are the figures of the scene, then its cars.
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
-        owner: (H, W) int16, index of the figure that is seen at a pixel, ``NOBODY`` elsewhere.
-        bodies: (n, 4) float64 xyxy, whole body boxes, not clipped: they may leave the picture.
-        visibility: (n,) float64, share of a figure's pixels that is seen; what lies outside the picture is not seen.
+        owner: (H, W) int16, row of the figure or car that is seen at a pixel, ``NOBODY`` elsewhere.
+        bodies: (n, 4) float64 xyxy, boxes of the whole thing, not clipped: they may leave the picture.
+        visibility: (n,) float64, share of its pixels that is seen; what lies outside the picture is not seen.
     """
 
     image: npt.NDArray[np.uint8]
@@ -37,18 +42,21 @@ class DemoFrame:
 
     @property
     def masks(self) -> Mask:
-        """(n, H, W) the pixels on which each figure is seen."""
+        """(n, H, W) the pixels on which each figure or car is seen."""
         return np.asarray(self.owner[None] == np.arange(len(self.bodies), dtype=np.int16)[:, None, None])
 
     @property
     def boxes(self) -> npt.NDArray[np.float64]:
-        """(n, 4) xyxy, body boxes clipped to the picture; of zero size for who is outside."""
+        """(n, 4) xyxy, ``bodies`` clipped to the picture; of zero size for who is outside."""
         height, width = self.owner.shape
         return np.clip(self.bodies, 0.0, np.array([width, height, width, height], np.float64))
 
 
 class DemoScene:
-    """A street with figures that walk on it. Equal arguments give equal pixels."""
+    """A street with figures that walk on it, and cars. Equal arguments give equal pixels.
+
+    Cars come last in everything that is drawn at random: without them the rest of the scene is the same.
+    """
 
     def __init__(
         self,
@@ -57,6 +65,7 @@ class DemoScene:
         size: tuple[int, int],
         rng: np.random.Generator,
         speed: float = 1.0,
+        cars: Sequence[CarLook] = (),
     ) -> None:
         """Set the scene up; nothing is rendered yet.
 
@@ -64,10 +73,12 @@ class DemoScene:
             looks: one figure each, neighbours 2k and 2k+1 being look-alikes.
             frames: length of the sequence.
             size: (width, height) of the picture in pixels.
-            rng: draws everything that is not the figures' looks.
-            speed: multiplies how far figures and camera jump between two frames.
+            rng: draws everything that is not the looks of figures and cars.
+            speed: multiplies how far figures, cars and camera jump between two frames.
+            cars: one car each.
         """
         self.looks = list(looks)
+        self.cars = list(cars)
         self.size = size
         width, height = size
         self._ground = Ground(height)
@@ -81,6 +92,8 @@ class DemoScene:
         self._obstacles = self._draw_obstacles(rng, round(width + travel), body_px)
         self._light = _lighting(rng, frames)
         self._noise_seed = int(rng.integers(2**31))
+        self._drive: Walk = drive(rng, self._camera, len(self.cars), width, self._ground, speed)
+        self._cars = [draw_car(look, body_px) for look in self.cars]
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -94,11 +107,12 @@ class DemoScene:
         """Render frame ``index`` (0-based) without any other."""
         left, top = self._camera[index]
         picture = self._background(left, top)
-        feet = self._walk.feet[index] - (left, top)
-        _draw_shadows(picture, feet, self._ground.body(self._walk.feet[index, :, 1]))
+        for paths, extent in ((self._walk, FIGURE_SHADOW), (self._drive, CAR_SHADOW)):
+            feet = paths.feet[index]
+            _draw_shadows(picture, feet - (left, top), self._ground.body(feet[:, 1]), extent)
         layers = self._layers(index, left, top)
         owner, visibility = composite(picture, [layers[key] for key in self._order(index)], self._order(index))
-        count = len(self.looks)
+        count = len(self.looks) + len(self.cars)
         owner[owner >= count] = NOBODY
         image = self._expose(picture, index)
         return DemoFrame(image, owner, np.array([layer.box for layer in layers[:count]]), visibility[:count])
@@ -110,7 +124,7 @@ class DemoScene:
         return np.asarray(cv2.warpAffine(self._street, shift, (width, height)), dtype=np.float32)
 
     def _layers(self, index: int, left: float, top: float) -> list[Layer]:
-        """The figures, then the obstacles."""
+        """The figures, the cars, then the obstacles."""
         layers = []
         for figure, look in enumerate(self.looks):
             x, row = self._walk.feet[index, figure]
@@ -118,13 +132,15 @@ class DemoScene:
             height = look.height * float(self._ground.body(row))
             mirrored = bool(self._walk.leftwards[index, figure])
             layers.append(self._figures[figure][phase].place(x - left, row - top, height, mirrored))
+        for sprite, (x, row), mirrored in zip(self._cars, self._drive.feet[index], self._drive.leftwards[index]):
+            layers.append(sprite.place(x - left, row - top, float(self._ground.body(row)), bool(mirrored)))
         for sprite, x, row in self._obstacles:
             layers.append(sprite.place(x - left, row - top, float(self._ground.body(row))))
         return layers
 
     def _order(self, index: int) -> list[int]:
         """Indices of the layers from the farthest to the nearest."""
-        rows = [*self._walk.feet[index, :, 1], *(row for _, _, row in self._obstacles)]
+        rows = [*self._walk.feet[index, :, 1], *self._drive.feet[index, :, 1], *(row for _, _, row in self._obstacles)]
         return [int(key) for key in np.argsort(rows, kind="stable")]
 
     def _draw_obstacles(self, rng: np.random.Generator, width: int, body_px: int) -> list[tuple[Sprite, float, float]]:
@@ -178,11 +194,18 @@ def _overlap(layer: Layer, shape: tuple[int, int]) -> tuple[tuple[slice, slice],
     return here, (slice(y0 - layer.top, y1 - layer.top), slice(x0 - layer.left, x1 - layer.left))
 
 
-def _draw_shadows(picture: FloatImage, feet: npt.NDArray[np.float64], bodies: npt.NDArray[np.float64]) -> None:
-    """Soft dark ellipses under the feet, in place."""
+def _draw_shadows(
+    picture: FloatImage,
+    feet: npt.NDArray[np.float64],
+    bodies: npt.NDArray[np.float64],
+    extent: tuple[float, float],
+) -> None:
+    """Soft dark ellipses of ``extent`` (width, height, in ``bodies``) under the feet, in place."""
+    if not len(feet):
+        return
     shade = np.zeros(picture.shape[:2], np.float32)
     for (x, row), body in zip(feet, bodies):
-        cv2.ellipse(shade, ((x + 0.06 * body, row), (0.5 * body, 0.11 * body), 0.0), 0.42, -1)
+        cv2.ellipse(shade, ((x + 0.06 * body, row), (extent[0] * body, extent[1] * body), 0.0), 0.42, -1)
     picture *= 1 - cv2.GaussianBlur(shade, (0, 0), 1.2)[..., None]
 
 
