@@ -15,7 +15,7 @@ from torch import nn
 
 from clmot_qd.apis.conversion import convert_file
 from clmot_qd.apis.running import load_weights
-from clmot_qd.checkpoints import compare_with_model, convert_state_dict, read_state_dict
+from clmot_qd.checkpoints import compare_with_model, convert_state_dict, read_checkpoint, read_state_dict
 from clmot_qd.errors import InputError
 
 
@@ -165,6 +165,20 @@ def test_a_converted_file_fits_its_configuration(public: dict[str, torch.Tensor]
     kept = read_state_dict(tmp_path / "ours.pth")
     assert "detector.bbox_head.heatmap_head.2.weight" not in kept
     assert "detector.bbox_head.wh_head.2.weight" in kept
+
+
+def test_the_source_is_recognised_where_none_is_named(public: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save({"state_dict": public, "meta": {"CLASSES": ("person",)}}, tmp_path / "public.pth")
+    report = convert_file(str(tmp_path / "public.pth"), str(tmp_path / "ours.pth"))
+    assert "tensors renamed as fairmot" in report
+    assert read_checkpoint(tmp_path / "ours.pth").classes == ("person",)
+    assert "have our names" in convert_file(str(tmp_path / "ours.pth"), str(tmp_path / "again.pth"))
+    first, second = (read_state_dict(tmp_path / name) for name in ("ours.pth", "again.pth"))
+    assert all(torch.equal(first[key], second[key]) for key in first | second)
+    torch.save({"encoder.weight": torch.zeros(1)}, tmp_path / "odd.pth")
+    with pytest.raises(InputError, match=r"odd\.pth: its keys, such as 'encoder\.weight', are those of no project"):
+        convert_file(str(tmp_path / "odd.pth"), str(tmp_path / "none.pth"))
+    assert not (tmp_path / "none.pth").exists()
 
 
 def test_a_failed_conversion_writes_nothing(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Convert a public checkpoint (CL-MOT, FairMOT, CenterNet) to this package's key names."""
+"""Convert a public checkpoint to this package's key names, and report what of it fits a model.
+
+Training (load_from) and testing (--checkpoint) recognise the same files without this step.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", help="the public file, e.g. ctdet_coco_dla_2x.pth")
     parser.add_argument("out", help="the file to write")
-    parser.add_argument("--source", required=True, help="clmot, fairmot or centernet")
+    parser.add_argument(
+        "--source", help="clmot, fairmot, centernet, qdtrack, mmtrack or mmdet; by default recognised by the keys"
+    )
     parser.add_argument("--config", help="report what fits this configuration's model and drop what has another shape")
     return parser.parse_args(argv)
 

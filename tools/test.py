@@ -23,11 +23,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    from clmot_qd.apis.class_lists import built_classes, check_class_count
+    from clmot_qd.apis.loading import load_weights
     from clmot_qd.apis.running import (
         build_runner,
         explain_build,
         load_config,
-        load_weights,
         make_folder,
         parse_options,
         require_keys,
@@ -50,9 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         make_folder(args.out_dir)
         track_evaluator(config)["out_dir"] = args.out_dir
     runner = build_runner(config)
-    explain_build(lambda: runner.test_loop.dataloader)
+    classes = built_classes(explain_build(lambda: runner.test_loop.dataloader.dataset))
     model = getattr(runner.model, "module", runner.model)
-    runner.logger.info(load_weights(model, checkpoint))
+    check_class_count(model, classes, "test_dataloader")
+    runner.logger.info(load_weights(model, checkpoint, classes))
     runner.test()
     return 0
 

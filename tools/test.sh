@@ -16,4 +16,4 @@ if [ $# -eq 0 ]; then
   set -- -m "not slow and not gpu"
 fi
 # One process per core, one thread each: small tensors gain nothing from threads and lose much by waiting for them.
-OMP_NUM_THREADS=1 exec "$bin/python" -m pytest -n "$(nproc 2>/dev/null || echo 2)" --dist loadfile "$@"
+OMP_NUM_THREADS=1 exec "$bin/python" -m pytest -n "$(nproc 2>/dev/null || echo 2)" --dist worksteal "$@"

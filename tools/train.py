@@ -30,16 +30,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     from mmengine.runner import find_latest_checkpoint
 
+    from clmot_qd.apis.class_lists import built_classes, check_class_count, configured_classes
+    from clmot_qd.apis.loading import check_load_from, require_training_state
     from clmot_qd.apis.running import (
         build_runner,
         build_training,
-        check_load_from,
         load_config,
         make_folder,
         parse_options,
         require_gpu,
+        require_keys,
     )
-    from clmot_qd.checkpoints import read_state_dict
     from clmot_qd.errors import InputError
 
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
@@ -59,12 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Nothing to resume from is a first start: load_from keeps its meaning then.
         checkpoint = find_latest_checkpoint(config.work_dir) if args.resume == "auto" else args.resume
         if checkpoint:
-            read_state_dict(checkpoint)
             config.resume, config.load_from = True, checkpoint
+    if config.get("resume") and config.get("load_from"):
+        require_training_state(config.load_from)
+    require_keys(config, "train_dataloader")
     runner = build_runner(config)
+    model = getattr(runner.model, "module", runner.model)
     if config.get("load_from"):
-        runner.logger.info(check_load_from(getattr(runner.model, "module", runner.model), config.load_from))
+        classes = configured_classes(config.train_dataloader.dataset)
+        runner.logger.info(check_load_from(model, config.load_from, classes))
     build_training(runner)
+    check_class_count(model, built_classes(runner.train_loop.dataloader.dataset), "train_dataloader")
+    if runner.val_loop is not None:
+        check_class_count(model, built_classes(runner.val_loop.dataloader.dataset), "val_dataloader")
     runner.train()
     return 0
 

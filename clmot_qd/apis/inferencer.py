@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from clmot_qd.apis.running import check_device, explain_build, load_config, load_weights, require_keys
+from clmot_qd.apis.class_lists import check_class_count, configured_classes
+from clmot_qd.apis.loading import load_weights
+from clmot_qd.apis.running import check_device, explain_build, load_config, require_keys
 from clmot_qd.errors import InputError
 from clmot_qd.trackers import Tracks
 
@@ -57,11 +59,12 @@ class TrackingInferencer:
         check_device(self.device)
         require_keys(self.config, "test_dataloader")
         self.model = explain_build(lambda: MODELS.build(self.config.model))
-        if checkpoint is not None:
-            load_weights(self.model, checkpoint)
-        self.model = self.model.to(self.device).eval()
         dataset = self.config.test_dataloader.dataset
-        self.classes: tuple[str, ...] = tuple(dataset.get("metainfo", {}).get("classes", ()))
+        self.classes = configured_classes(dataset)
+        check_class_count(self.model, self.classes, "test_dataloader")
+        if checkpoint is not None:
+            load_weights(self.model, checkpoint, self.classes)
+        self.model = self.model.to(self.device).eval()
         self._pipeline = explain_build(lambda: Compose(_pipeline_for_arrays(dataset.pipeline)))
         self.reset()
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from clmot_qd.apis.loading import check_load_from as check_load_from
+from clmot_qd.apis.loading import load_weights as load_weights
 from clmot_qd.errors import InputError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.runner import Runner
-    from torch import nn
 
 Built = TypeVar("Built")
 
@@ -138,6 +139,10 @@ def explain_build(build: Callable[[], Built]) -> Built:
         if "unexpected keyword argument" in str(error) or "required positional argument" in str(error):
             raise InputError(f"the configuration has a wrong argument: {_first_line(error)}") from error
         raise
+    except RuntimeError as error:
+        if "lap is not installed" in str(error):  # mmdet's trackers
+            raise InputError("model.tracker: mmdet's trackers need the package lap: pip install lap") from error
+        raise
 
 
 def build_training(runner: Runner) -> None:
@@ -166,74 +171,6 @@ def check_device(device: str) -> None:
         raise InputError(f"device '{device}': cannot be used here ({_first_line(error)})") from error
 
 
-def check_load_from(model: nn.Module, path: str) -> str:
-    """Compare the checkpoint that training shall start from with the model, before data are read.
-
-    Args:
-        model: The model to train.
-        path: ``load_from``; a name with a scheme (``https://``) is left to mmengine.
-
-    Returns:
-        A report for the log.
-
-    Raises:
-        InputError: The file is not there, unreadable, or has no tensor that fits.
-    """
-    from clmot_qd.checkpoints import compare_with_model, read_state_dict
-
-    if "://" in path:
-        return f"load_from: {path}"
-    if not osp.isfile(path):
-        raise InputError(
-            f"load_from: no checkpoint file '{path}': train or convert it first, or start without it "
-            "(--cfg-options load_from=None)"
-        )
-    report = compare_with_model(read_state_dict(path), model)
-    if not report.matched:
-        raise InputError(
-            f"load_from: {path} is a checkpoint of another model: no tensor fits ({str(report).splitlines()[0]}); "
-            "run tools/convert_checkpoint.py if it comes from another project"
-        )
-    if report.mismatched:
-        key, ours, theirs = report.mismatched[0]
-        raise InputError(
-            f"load_from: {path}: '{key}' has shape {list(ours)}, the model wants {list(theirs)} "
-            f"({len(report.mismatched)} tensors in all): tools/convert_checkpoint.py --config leaves such tensors out"
-        )
-    return f"load_from: {path}: {report}"
-
-
-def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> str:
-    """Load a checkpoint into ``model``, all of it or not at all.
-
-    Args:
-        model: The model; training-only parts (projector, identity classifier, loss weights) may be missing in the file
-            or in the model.
-        path: A checkpoint of this package, or of another project after ``tools/convert_checkpoint.py``.
-
-    Returns:
-        A line for the log.
-
-    Raises:
-        InputError: The file is unreadable or belongs to another model; the message counts and names what does not fit.
-    """
-    from clmot_qd.checkpoints import compare_with_model, read_state_dict
-
-    state = read_state_dict(path)
-    report = compare_with_model(state, model)
-    missing = [key for key in report.missing if not key.startswith(TRAINING_ONLY)]
-    unexpected = [key for key in report.unexpected if not key.startswith(TRAINING_ONLY)]
-    wrong = [*missing, *unexpected, *(key for key, _, _ in report.mismatched)]
-    if wrong:
-        counts = str(report).splitlines()[0]
-        raise InputError(
-            f"{os.fspath(path)}: not a checkpoint of this model ({counts}; the first: {wrong[0]}); give the "
-            "configuration it was trained with, or run tools/convert_checkpoint.py if it comes from another project"
-        )
-    model.load_state_dict({key: value for key, value in state.items() if key not in report.unexpected}, strict=False)
-    return f"{os.fspath(path)}: {report.matched} tensors loaded"
-
-
 def make_folder(path: str | os.PathLike[str]) -> None:
     """Make a folder for results before the work starts whose results it will hold.
 
@@ -258,9 +195,6 @@ def require_gpu(option: str) -> None:
 
     if not torch.cuda.is_available():
         raise InputError(f"{option}: needs a CUDA device, and torch sees none here")
-
-
-TRAINING_ONLY = ("projector.", "id_head.", "task_weighting.", "loss_embed.", "data_preprocessor.")
 
 
 def _first_line(error: BaseException) -> str:

@@ -73,6 +73,12 @@ class GroundTruth:
             [name for name in MOT_DISTRACTORS if name in self.categories] if names is None else names
         )
 
+    def occurring_classes(self) -> tuple[str, ...]:
+        """Return the names of the classes that have a box to score against, in the order of ``categories``."""
+        boxes = [truth.boxes for truth in self.sequences.values()]
+        numbers = {number for table in boxes for number in table.class_ids[table.scores != 0].tolist()}
+        return tuple(name for name, number in self.categories.items() if number in numbers)
+
     def require_scorable(self, classes: Sequence[str]) -> None:
         """Check that the classes occur and that their boxes have identities, each at most once in a frame.
 
@@ -86,7 +92,8 @@ class GroundTruth:
             _require_identities(f"{self.source}: {name}", boxes)
             total += len(boxes)
         if not total:
-            raise InputError(f"{self.source}: no box of {', '.join(classes)} to score against; is this a test set?")
+            names = ", ".join(classes) or "any class"
+            raise InputError(f"{self.source}: no box of {names} to score against; is this a test set?")
 
 
 def _require_identities(place: str, boxes: MotTable) -> None:

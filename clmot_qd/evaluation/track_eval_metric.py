@@ -37,7 +37,8 @@ class TrackEvalMetric(BaseMetric):
 
     Args:
         ann_file: CocoVID annotation file.
-        classes: Names of the classes to score. Predictions of other classes are left out.
+        classes: Names of the classes to score; None takes all that have boxes in ``ann_file``, with ``format_only``
+            all that it lists. Predictions of other classes are left out.
         distractors: Names of the classes on which predictions are neither right nor wrong; None takes MOT17's, as far
             as the file has them.
         backends: The first one's numbers get the plain keys (``HOTA``, ``MOTA``, ``IDF1`` ...), see
@@ -58,7 +59,7 @@ class TrackEvalMetric(BaseMetric):
     def __init__(
         self,
         ann_file: str,
-        classes: Sequence[str] = ("pedestrian",),
+        classes: Sequence[str] | None = ("pedestrian",),
         distractors: Sequence[str] | None = None,
         backends: Sequence[str] = ("trackeval", "motmetrics"),
         iou_thr: float = 0.5,
@@ -70,13 +71,13 @@ class TrackEvalMetric(BaseMetric):
     ) -> None:
         """Read the ground truth and check everything that can be checked without predictions."""
         super().__init__(collect_device, prefix, collect_dir)
-        self.classes = tuple(classes)
+        self.truth = read_cocovid(ann_file)
+        self.classes = self._all_classes(format_only) if classes is None else tuple(classes)
         self.distractors = distractors
         self.backends = tuple(backends)
         self.iou_thr = iou_thr
         self.out_dir = None if out_dir is None else Path(out_dir)
         self.format_only = format_only
-        self.truth = read_cocovid(ann_file)
         self._numbers = dict(zip(self.classes, self.truth.class_numbers(self.classes)))
         self._warned = False
         if format_only:
@@ -142,6 +143,9 @@ class TrackEvalMetric(BaseMetric):
             scores.write_json(self.out_dir / "metrics.json")
             print_log(f"result files and metrics.json written to {self.out_dir}", logger="current")
         return scores.flat()
+
+    def _all_classes(self, format_only: bool) -> tuple[str, ...]:
+        return tuple(self.truth.categories) if format_only else self.truth.occurring_classes()
 
     def _label_names(self) -> Sequence[str]:
         return (self._dataset_meta or {}).get("classes") or self.classes

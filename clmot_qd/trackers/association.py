@@ -80,7 +80,7 @@ def greedy_preferences(similarity: np.ndarray, similarity_thr: float, claims: np
             if left[column] <= similarity_thr:
                 continue
         preferred[row] = column
-        taken[column] |= claims[row, column]
+        taken[column] = claims[row, column]
     return preferred
 
 

@@ -220,9 +220,8 @@ class BiSoftmaxTracker(OnlineTracker):
         return memory.moved(self._kalman, self._last_frame, frame_id)
 
     def _candidates(self, memory: TrackMemory, regress: Regress | None) -> Candidates:
-        """Collect what detections can be matched with. Without a track there is nothing, whatever the backdrops."""
-        backdrops = self._backdrops if len(memory) else self._backdrops.select(np.zeros(0, dtype=np.int64))
-        candidates = Candidates.of(memory, backdrops, moved=self.motion is not None)
+        """Collect what detections can be matched with."""
+        candidates = Candidates.of(memory, self._backdrops, moved=self.motion is not None)
         if self.needs_regression:
             candidates = candidates._replace(bboxes=regressed_boxes(candidates.bboxes, regress))
         return candidates

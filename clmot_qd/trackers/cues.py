@@ -90,7 +90,7 @@ def regressed_boxes(bboxes: np.ndarray, regress: Regress | None) -> np.ndarray:
         raise InputError("regress: a tracker with regression=True needs it in every update: (m, 4) -> (m, 4) boxes")
     if not len(bboxes):
         return bboxes
-    moved = np.asarray(regress(bboxes.copy()), dtype=np.float64)
+    moved = np.asarray(regress(bboxes), dtype=np.float64)
     if moved.shape != bboxes.shape or not np.isfinite(moved).all():
         raise InputError(f"regress: expected {bboxes.shape} finite numbers, a box for each given, got {moved.shape}")
     return moved

@@ -23,7 +23,7 @@ class TrackMemory(RowArrays):
         bboxes: (T, 4) xyxy pixels, box of the last detection.
         embeds: (T, C) moving average of the appearance, not normalised; C = 0 if appearance is not used.
         seen_frame: (T,) int64, frame of the last detection.
-        pending: (T,) int64, detections to come before the track is shown.
+        pending: (T,) int64, detections to come before the track is shown; 0 or less: it is shown.
         mean: (T, 8) Kalman mean; the first box for ever if motion is not used.
         covariance: (T, 4, 3) Kalman covariance blocks.
     """
@@ -93,7 +93,7 @@ class TrackMemory(RowArrays):
         bboxes = found.bboxes[rows]
         self.scores[tracks], self.labels[tracks], self.bboxes[tracks] = found.scores[rows], found.labels[rows], bboxes
         self.seen_frame[tracks] = frame_id
-        self.pending[tracks] = np.maximum(self.pending[tracks] - 1, 0)
+        self.pending[tracks] -= 1
         if kalman is not None:
             self.mean[tracks], self.covariance[tracks] = kalman.update(
                 self.mean[tracks], self.covariance[tracks], xyxy_to_cxcyah(bboxes)
@@ -106,7 +106,7 @@ class TrackMemory(RowArrays):
 
 @dataclass(eq=False)
 class Backdrops(RowArrays):
-    """B unmatched detections of the latest frames, newest first: they attract what would else be matched wrongly.
+    """B unmatched detections of the latest frames: they attract what would else be matched wrongly.
 
     Attributes:
         labels: (B,) int64.

@@ -149,6 +149,22 @@ def test_labels_are_positions_in_the_classes_of_the_data_set(ann_file: str) -> N
         assert scores[f"track/{key}"] == pytest.approx(100)
 
 
+def test_no_classes_named_means_all_that_occur(ann_file: str, tmp_path: Path) -> None:
+    metric = TrackEvalMetric(ann_file, classes=None, distractors=())
+    assert metric.classes == ("pedestrian", "car")  # the file lists "distractor" as well, and has no box of it
+    listed = TrackEvalMetric(ann_file, classes=None, format_only=True, out_dir=str(tmp_path))
+    assert listed.classes == CLASSES
+    ignored = json.loads(Path(ann_file).read_text())
+    for annotation in ignored["annotations"]:
+        annotation["ignore"] = annotation["category_id"] == 3
+    path = tmp_path / "ignored.json"
+    path.write_text(json.dumps(ignored))
+    assert TrackEvalMetric(str(path), classes=None).classes == ("pedestrian",)
+    path.write_text(json.dumps(ignored | {"annotations": []}))
+    with pytest.raises(InputError, match="no box of any class to score against"):
+        TrackEvalMetric(str(path), classes=None)
+
+
 def test_predictions_on_distractors(tmp_path: Path) -> None:
     data = cocovid({"one": range(4)})
     for entry in data["annotations"]:

@@ -224,6 +224,20 @@ def test_boxes_come_back_in_original_pixels_and_embeddings_are_read_in_network_p
     np.testing.assert_allclose(recorder.calls[1]["bboxes"], original.bboxes.numpy())
 
 
+def test_stock_trackers_read_embeddings_at_the_objects_under_a_letterbox() -> None:
+    stock = dict(type="QuasiDenseTracker", init_score_thr=0.0, obj_score_thr=0.0)
+    model = build(tracker=stock).eval()
+    seen = []
+    predict = model.track_head.predict
+    model.track_head.predict = lambda feats, boxes: seen.append(boxes[0].clone()) or predict(feats, boxes)
+    box = frame(scale_factor=(0.5, 0.5), pad_param=(4.0, 4.0, 10.0, 10.0))
+    found = model.predict(images(views=1), [sample_of(box)])[0][0]
+    ours, tracker = seen  # the model's own call, then the tracker's
+    torch.testing.assert_close(tracker, ours)
+    shown = found.pred_track_instances
+    torch.testing.assert_close(shown.bboxes, found.pred_instances.bboxes[shown.detection_index])
+
+
 def test_frames_of_a_batch_equal_frames_one_by_one() -> None:
     model = build(**TRACKED).eval()
     view = images(2, 3)

@@ -12,6 +12,8 @@ from mmdet.structures import DetDataSample
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 
+from clmot_qd.apis.running import explain_build
+from clmot_qd.errors import InputError
 from clmot_qd.models.mot.video_tracker import VideoTracker
 from clmot_qd.trackers import JDETracker
 
@@ -34,7 +36,10 @@ def frame(number: int, video: int = 1, boxes: int = 3) -> DetDataSample:
 
 
 def track(tracker: VideoTracker, sample: DetDataSample) -> InstanceData:
-    return tracker.track(sample, dict(model=None, img=None, feats=None, data_sample=sample, rescale=True), lambda b: b)
+    if tracker.is_stock:
+        arguments = dict(model=None, img=None, feats=None, data_sample=sample, rescale=False)
+        return tracker.track_stock(sample, arguments)
+    return tracker.track(sample, lambda boxes: boxes)
 
 
 def stock(name: str) -> VideoTracker:
@@ -91,5 +96,14 @@ def test_the_regression_is_handed_on_where_it_is_needed() -> None:
 
     tracker = Regressing()
     sample = frame(0)
-    VideoTracker(tracker).track(sample, {}, lambda boxes: boxes + 1)
+    VideoTracker(tracker).track(sample, lambda boxes: boxes + 1)
     assert tracker.moved.tolist() == [[2, 2, 2, 2]]
+
+
+def test_a_missing_lap_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmdet.models.trackers import byte_tracker
+
+    init_default_scope("mmdet")
+    monkeypatch.setattr(byte_tracker, "lap", None)
+    with pytest.raises(InputError, match="pip install lap"):
+        explain_build(lambda: MODELS.build(dict(type="ByteTracker")))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import mmdet
 import pytest
 import torch
 from locations import REPOSITORY
@@ -105,6 +107,9 @@ def test_a_user_mistake_is_one_line_and_no_traceback(tmp_path: Path) -> None:
         (["optim_wrapper.optimizer.lrr=1"], "lrr"),
         (["val_evaluator.type=TrackEvalMetrik"], "TrackEvalMetrik"),
         (["oops"], "write KEY=VALUE"),
+        (["model.detector.bbox_head.num_classes=2"], r"train_dataloader\.dataset\.metainfo\.classes: names 1 .* is 2"),
+        (["val_dataloader.dataset.metainfo.classes=[person,pedestrian]"], r"val_dataloader\.dataset.*names 2 .* is 1"),
+        (["train_dataloader=None"], "no key 'train_dataloader'"),
     ],
 )
 def test_mistakes_in_a_configuration_stop_training_with_a_name(project: Path, options: list[str], message: str) -> None:
@@ -122,9 +127,10 @@ def test_training_from_what_is_no_fitting_checkpoint(project: Path, tmp_path: Pa
     base = [str(project / "project.py"), "--work-dir", str(tmp_path / "run")]
     with pytest.raises(InputError, match=r"no tensor fits|cannot be read as a checkpoint|not a checkpoint"):
         tool("train").main([*base, "--cfg-options", f"load_from={path}"])
-    if content is not None:
-        with pytest.raises(InputError, match=r"foreign\.pth"):
-            tool("train").main([*base, "--resume", str(path)])
+    message = "cannot be read as a checkpoint|not a checkpoint" if content else "without the state of a training run"
+    for options in (["--resume", str(path)], ["--cfg-options", "resume=True", f"load_from={path}"]):
+        with pytest.raises(InputError, match=rf"foreign\.pth: .*({message})"):
+            tool("train").main([*base, *options])
 
 
 def test_the_first_resume_of_a_run_starts_from_load_from(project: Path, trained: Path, tmp_path: Path) -> None:
@@ -140,6 +146,55 @@ def test_the_checkpoint_that_is_named_is_the_one_that_is_tested(project: Path, t
     log = max(trained.parent.glob("*/*.log")).read_text()
     assert "tensors loaded" in log
     assert "Load checkpoint from" not in log
+
+
+@pytest.fixture(scope="module")
+def public(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained weights under the names of a detector of mmdet, trained on a class of another name."""
+    state = {key.removeprefix("detector."): value for key, value in read_state_dict(trained).items()}
+    path = tmp_path_factory.mktemp("public") / "public.pth"
+    torch.save({"state_dict": state, "meta": {"CLASSES": ("walker",)}}, path)
+    return path
+
+
+def test_training_starts_from_public_weights_as_they_are(project: Path, public: Path, tmp_path: Path) -> None:
+    options = ["--cfg-options", f"load_from={public}", "optim_wrapper.optimizer.lr=0.0"]
+    tool("train").main([str(project / "project.py"), "--work-dir", str(tmp_path), *options])
+    given, kept = read_state_dict(public), read_state_dict(tmp_path / "epoch_1.pth")
+    learnt = [key for key in given if key.endswith("weight")]  # BatchNorm goes on counting
+    assert learnt
+    assert all(torch.equal(kept[f"detector.{key}"], given[key]) for key in learnt)
+    log = max(tmp_path.glob("*/*.log")).read_text()
+    assert "checkpoint: keys of a detector of mmdet renamed" in log  # the runner's own loading
+    assert "it was trained on the classes (walker), which are taken for (pedestrian)" in log
+
+
+def test_public_weights_are_tested_as_they_are(project: Path, public: Path, tmp_path: Path) -> None:
+    tool("test").main([str(project / "project.py"), str(public), "--work-dir", str(tmp_path)])
+    log = max(tmp_path.glob("*/*.log")).read_text()
+    assert "tensors loaded; keys of a detector of mmdet renamed; it was trained on the classes (walker)" in log
+
+
+def test_the_stock_command_tests_public_weights_too(project: Path, public: Path, trained: Path, tmp_path: Path) -> None:
+    script = Path(mmdet.__file__).parent / ".mim" / "tools" / "test.py"
+    if not script.is_file():
+        pytest.skip("this installation of mmdet has no packaged tools")
+    scores = []
+    for number, checkpoint in enumerate((public, trained)):
+        work_dir = tmp_path / str(number)
+        result = command(str(script), str(project / "project.py"), str(checkpoint), "--work-dir", str(work_dir))
+        assert result.returncode == 0, result.stderr
+        assert ("checkpoint: keys of a detector of mmdet renamed" in result.stdout + result.stderr) == (number == 0)
+        assert "do not match exactly" not in result.stdout + result.stderr
+        scores.append(json.loads(next(work_dir.glob("*/*.json")).read_text()))
+    assert scores[0]["track/MOTA"] == scores[1]["track/MOTA"]
+
+
+def test_classes_that_do_not_fit_stop_a_test(project: Path, trained: Path, tmp_path: Path) -> None:
+    base = [str(project / "project.py"), str(trained), "--work-dir", str(tmp_path)]
+    wrong = ["--cfg-options", "test_dataloader.dataset.metainfo.classes=[pedestrian,person]"]
+    with pytest.raises(InputError, match=r"test_dataloader\.dataset\.metainfo\.classes: names 2 .*num_classes is 1"):
+        tool("test").main([*base, *wrong])
 
 
 def test_a_mistyped_path_is_not_answered_by_a_packaged_name() -> None:

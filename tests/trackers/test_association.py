@@ -1,4 +1,4 @@
-"""gated_assignment against every possible matching, with the price of staying alone counted in full."""
+"""gated_assignment against every possible matching, staying alone at its full price; greedy choice against loops."""
 
 from collections.abc import Iterator
 from itertools import combinations, permutations
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linear_sum_assignment
 
-from clmot_qd.trackers.association import Assignment, gated_assignment
+from clmot_qd.trackers.association import Assignment, gated_assignment, greedy_preferences
 
 
 def all_matchings(rows: int, cols: int) -> Iterator[list[tuple[int, int]]]:
@@ -95,3 +95,37 @@ def test_a_row_of_infinite_costs_does_no_harm() -> None:
     assert pairs_of(result) == [(1, 0)]
     assert list(result.unmatched_rows) == [0]
     assert list(result.unmatched_cols) == [1]
+
+
+# --- greedy choice ----------------------------------------------------------------------------------------------------
+
+
+def naive_preferences(similarity: np.ndarray, threshold: float, claims: np.ndarray) -> list[int]:
+    table, result = similarity.copy(), []
+    for row in range(len(table)):
+        best = -1
+        for column in range(table.shape[1]):
+            if table[row, column] > threshold and (best < 0 or table[row, column] > table[row, best]):
+                best = column
+        if best >= 0 and claims[row, best]:
+            table[np.arange(len(table)) != row, best] = 0.0
+        result.append(best)
+    return result
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 8), st.integers(0, 8), st.sampled_from([0.0, 0.3, 0.5]))
+@settings(max_examples=150, deadline=None)
+def test_greedy_choice_equals_the_loop(seed: int, rows: int, cols: int, threshold: float) -> None:
+    """Tenths, so that equals and values at the threshold occur; negative ones as cosines have them."""
+    rng = np.random.default_rng(seed)
+    similarity, claims = rng.integers(-2, 10, (rows, cols)) / 10, rng.random((rows, cols)) < 0.7
+    before = similarity.copy()
+    found = greedy_preferences(similarity, threshold, claims)
+    assert found.tolist() == naive_preferences(similarity, threshold, claims)
+    np.testing.assert_array_equal(similarity, before)
+
+
+def test_what_a_row_claims_a_later_one_lacks() -> None:
+    similarity = np.array([[0.9, 0.2], [0.8, 0.6], [0.7, 0.1]])
+    assert greedy_preferences(similarity, 0.5, np.ones((3, 2), dtype=bool)).tolist() == [0, 1, -1]
+    assert greedy_preferences(similarity, 0.5, np.zeros((3, 2), dtype=bool)).tolist() == [0, 0, 0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clmot_qd.errors import InputError
-from clmot_qd.trackers.detections import parse_detections
+from clmot_qd.trackers.detections import covered_boxes, parse_detections
 
 GOOD = {
     "bboxes": [[0, 0, 10, 20], [5, 5, 30, 60], [1, 2, 3, 4]],
@@ -94,3 +94,20 @@ def test_the_arrays_given_are_not_changed_and_not_kept() -> None:
     found.bboxes[:], found.scores[:], found.labels[:], found.embeds[:] = 0, 0, 0, 0
     for name, value in GOOD.items():
         np.testing.assert_array_equal(given[name], value)
+
+
+def test_selected_detections_keep_their_rows_together() -> None:
+    found = parse(scores=[0.9, 0.3, 0.7]).select(np.array([1, 0]))
+    np.testing.assert_array_equal(found.index, [2, 0])
+    np.testing.assert_array_equal(found.bboxes, [GOOD["bboxes"][2], GOOD["bboxes"][0]])
+    np.testing.assert_array_equal(found.scores, [0.7, 0.9])
+    np.testing.assert_array_equal(found.labels, [0, 0])
+    np.testing.assert_array_equal(found.embeds, np.eye(3, 8)[[2, 0]])
+    assert parse(embeds=None).select(np.array([0])).embeds is None
+
+
+def test_boxes_covered_by_those_before_them() -> None:
+    overlap = np.array([[1.0, 0.4, 0.6], [0.4, 1.0, 0.5], [0.6, 0.5, 1.0]])
+    assert covered_boxes(overlap, np.arange(3), np.array([0.1, 0.39, 0.6])).tolist() == [False, True, False]
+    assert covered_boxes(overlap[[2]], np.array([2]), np.array([0.59])).tolist() == [True]
+    assert covered_boxes(np.zeros((0, 3)), np.zeros(0, dtype=int), np.zeros(0)).tolist() == []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from clmot_qd.trackers import Tracks
+from clmot_qd.trackers.detections import parse_detections
 
 
 def columns(count: int) -> dict[str, np.ndarray]:
@@ -37,3 +38,14 @@ def test_empty_has_the_shapes_and_types_of_a_full_one() -> None:
     assert empty.bboxes.shape == (0, 4)
     assert empty.instances_id.dtype == empty.labels.dtype == empty.detection_index.dtype == np.int64
     assert empty.bboxes.dtype == empty.scores.dtype == np.float32
+
+
+def test_of_detections_with_ids() -> None:
+    boxes = [[0, 0, 1, 1], [9, 9, 9, 9], [2, 2, 4, 4], [5, 5, 6, 7]]  # the second has no area
+    found = parse_detections(boxes, [0.5, 0.6, 0.7, 0.8], [1, 2, 3, 4], None, 0)
+    tracks = Tracks.of_detections(np.array([7, -1, 3]), found)
+    assert (tracks.instances_id.tolist(), tracks.detection_index.tolist()) == ([3, 7], [3, 0])
+    np.testing.assert_array_equal(tracks.bboxes, [boxes[3], boxes[0]])
+    np.testing.assert_allclose(tracks.scores, [0.8, 0.5])
+    assert tracks.labels.tolist() == [4, 1]
+    assert tracks.bboxes.dtype == tracks.scores.dtype == np.float32

@@ -16,8 +16,6 @@ from mmengine.structures import InstanceData
 from clmot_qd.datasets.mot_text import MotTable, read_detections
 from clmot_qd.errors import InputError
 
-VIDEOS_KEPT = 4  # in the cache; frames come video by video
-
 
 @TRANSFORMS.register_module()
 class LoadPublicDetections(BaseTransform):
@@ -63,7 +61,7 @@ class LoadPublicDetections(BaseTransform):
         number = meta.get("mot_frame_id")
         chosen = table.frames == (meta["frame_id"] + self.frame_offset if number is None else number)
         if self.min_score is not None:
-            chosen &= table.scores > self.min_score
+            chosen &= table.scores >= self.min_score
         corners, sizes = np.split(table.bboxes[chosen].astype(np.float32), 2, axis=1)
         return np.hstack([corners, corners + sizes])
 
@@ -73,7 +71,7 @@ class LoadPublicDetections(BaseTransform):
         return f"{type(self).__name__}({arguments})"
 
 
-@lru_cache(maxsize=VIDEOS_KEPT)
+@lru_cache(maxsize=1)  # frames come video by video
 def _read(root: str, video: str) -> MotTable:
     path = Path(root, video, "det", "det.txt")
     if not path.is_file():

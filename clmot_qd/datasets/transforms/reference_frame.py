@@ -61,7 +61,8 @@ class ReferenceFrame(BaseTransform):
             return frames[position] if identities else None
         first, last = max(0, position - self.frame_range), min(len(frames), position + self.frame_range + 1)
         neighbours = [index for index in range(first, last) if index != position]
-        for index in np.random.permutation(neighbours):
+        # numpy's global stream is the one that data workers are seeded with.
+        for index in np.random.permutation(neighbours):  # noqa: NPY002
             frame = frames[int(index)]
             if identities & _identities(frame):
                 return frame

@@ -27,7 +27,7 @@ class ProposalDetector(ABC):
         detector: The mmdet detector; it stays owned by the model.
     """
 
-    def __init__(self, detector: nn.Module) -> None:
+    def __init__(self, detector: Any) -> None:
         self.detector = detector
 
     @abstractmethod
@@ -89,7 +89,7 @@ class DenseProposals(ProposalDetector):
             and close to each other, unlike the detector's ``test_cfg``.
     """
 
-    def __init__(self, detector: nn.Module, proposal_cfg: dict[str, Any]) -> None:
+    def __init__(self, detector: Any, proposal_cfg: dict[str, Any]) -> None:
         super().__init__(detector)
         self.proposal_cfg = ConfigDict(proposal_cfg)
 

@@ -14,6 +14,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from clmot_qd.checkpoints import install_foreign_keys_hook
 from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_network, boxes_to_original, scaling_of
 from clmot_qd.models.mot.video_tracker import VideoTracker
@@ -65,6 +66,7 @@ class TrackingModel(BaseMOTModel):
         self.id_head = MODELS.build(id_head) if id_head else None
         self.task_weighting = MODELS.build(task_weighting)
         self._video_tracker = VideoTracker(self.tracker) if self.tracker is not None else None
+        install_foreign_keys_hook(self)
 
     # ------------------------------------------------------------------------------------------------------ training
     def split_views(
@@ -129,19 +131,29 @@ class TrackingModel(BaseMOTModel):
         images = inputs.flatten(0, 1)
         feats = self.detector.extract_feat(images)
         for index, (frame, detected) in enumerate(zip(frames, self.detect(feats, frames))):
-            if rescale:
-                detected.bboxes = boxes_to_original(detected.bboxes, *scaling_of(frame.metainfo))
-            frame.pred_instances = detected
+            frame.pred_instances = _in_original_pixels(detected, frame) if rescale else detected
             if self._video_tracker is not None:
                 one = slice(index, index + 1)
                 frame_feats = [level[one] for level in feats]
-                frame.pred_track_instances = self._video_tracker.track(
-                    frame,
-                    # What stock trackers ask for; ours take the arrays alone.
-                    dict(model=self, img=images[one], feats=frame_feats, data_sample=frame, rescale=rescale),
-                    partial(self._regress, frame_feats, frame, rescale),
-                )
+                if self._video_tracker.is_stock:
+                    tracked = self._track_stock(self._video_tracker, frame, detected, images[one], frame_feats)
+                    frame.pred_track_instances = _in_original_pixels(tracked, frame) if rescale else tracked
+                else:
+                    regress = partial(self._regress, frame_feats, frame, rescale)
+                    frame.pred_track_instances = self._video_tracker.track(frame, regress)
         return list(data_samples)
+
+    def _track_stock(
+        self, tracker: VideoTracker, frame: DetDataSample, detected: InstanceData, image: Tensor, feats: Feats
+    ) -> InstanceData:
+        """One frame through a tracker of mmdet, in network-input pixels throughout.
+
+        Those that read embeddings or pictures at the boxes scale them by ``scale_factor`` alone, which is wrong where a
+        letterbox padded the picture; in network-input pixels nothing is to be scaled.
+        """
+        view = frame.clone()
+        view.pred_instances = detected
+        return tracker.track_stock(view, dict(model=self, img=image, feats=feats, data_sample=view, rescale=False))
 
     @torch.no_grad()
     def _regress(self, feats: Feats, frame: DetDataSample, rescale: bool, bboxes: Any) -> Any:
@@ -152,6 +164,13 @@ class TrackingModel(BaseMOTModel):
         scaling = scaling_of(frame.metainfo)
         moved = self.regress(feats, frame, boxes_to_network(boxes, *scaling))
         return boxes_to_original(moved, *scaling).cpu().numpy()
+
+
+def _in_original_pixels(found: InstanceData, frame: DetDataSample) -> InstanceData:
+    """The same instances with their boxes mapped from the network input to the original image."""
+    mapped = found.clone()
+    mapped.bboxes = boxes_to_original(found.bboxes, *scaling_of(frame.metainfo))
+    return mapped
 
 
 def build_pair_losses(loss_embed: Config | list[Config] | None) -> nn.ModuleDict:

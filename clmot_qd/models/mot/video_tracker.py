@@ -29,23 +29,33 @@ class VideoTracker:
         self.is_stock = hasattr(tracker, "track")
         self._last_frame: tuple[Any, int] | None = None
 
-    def track(
-        self, frame: DetDataSample, stock_arguments: Mapping[str, Any], regress: Callable[[np.ndarray], np.ndarray]
-    ) -> InstanceData:
-        """Track one frame; a new ``video_id``, or a ``frame_id`` that does not grow, begins a new video.
+    def track(self, frame: DetDataSample, regress: Callable[[np.ndarray], np.ndarray]) -> InstanceData:
+        """Track one frame with a tracker of ours.
+
+        A new ``video_id``, or a ``frame_id`` that does not grow, begins a new video.
 
         Args:
             frame: ``pred_instances`` (bboxes, scores, labels, embeds) and metainfo are read.
-            stock_arguments: Keyword arguments of a stock tracker's ``track``.
             regress: The model's regression for trackers that need it: (m, 4) -> (m, 4).
 
         Returns:
             instances_id, bboxes, scores, labels, detection_index, on the CPU.
         """
         self._begin(frame)
-        if self.is_stock:
-            return _of_stock(self.tracker.track(**stock_arguments), frame.pred_instances)
         return _of_tracks(self._update(frame, regress))
+
+    def track_stock(self, frame: DetDataSample, arguments: Mapping[str, Any]) -> InstanceData:
+        """Track one frame with a tracker of mmdet.
+
+        Args:
+            frame: As for :meth:`track`.
+            arguments: Keyword arguments of its ``track``.
+
+        Returns:
+            As :meth:`track`.
+        """
+        self._begin(frame)
+        return _of_stock(self.tracker.track(**arguments), frame.pred_instances)
 
     def _begin(self, frame: DetDataSample) -> None:
         video, frame_id = frame.metainfo.get("video_id"), int(frame.metainfo.get("frame_id", 0))

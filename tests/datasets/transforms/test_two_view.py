@@ -226,5 +226,15 @@ def test_single_view_keeps_true_identities():
 
 
 def test_repr():
-    assert repr(WithinFrameTwoView(mirror_ref=False)) == "WithinFrameTwoView(mirror_ref=False)"
+    assert repr(WithinFrameTwoView(mirror_ref=False)) == "WithinFrameTwoView(mirror_ref=False, keep_ids=False)"
     assert repr(SingleView()) == "SingleView()"
+
+
+def test_identities_are_kept_where_a_classifier_needs_them():
+    frame = make_frame(random_boxes(4, (480, 640)))
+    frame["gt_instances_ids"] = np.array([9, 4, 7, 2], dtype=np.int32)
+    views = WithinFrameTwoView(keep_ids=True)(dict(frame))
+    assert [ids.tolist() for ids in views["gt_instances_ids"]] == [[9, 4, 7, 2]] * 2
+    assert views["gt_instances_ids"][0].dtype == np.int64
+    with pytest.raises(InputError, match="LoadTrackAnnotations"):
+        WithinFrameTwoView(keep_ids=True)(make_frame(random_boxes(4, (480, 640))))

@@ -1,0 +1,11 @@
+# MOT20: crowds; its protocol takes one more class out before scoring.
+_base_ = "./mot17_pairs.py"
+data_root = "data/MOT20/"
+train_dataloader = dict(dataset=dict(data_root=data_root))
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader
+val_evaluator = dict(
+    ann_file=data_root + "annotations/train.json",
+    distractors=("person_on_vehicle", "static_person", "distractor", "reflection", "non_mot_vehicle"),
+)
+test_evaluator = val_evaluator

@@ -1,0 +1,9 @@
+# QDTrack on BDD100K on ResNet-101 with deformable convolutions.
+_base_ = [
+    "../_base_/models/qdtrack_faster-rcnn_r101-dcn_fpn.py",
+    "../_base_/datasets/bdd100k.py",
+    "../_base_/schedules/sgd_12e.py",
+    "../_base_/default_runtime.py",
+]
+num_classes = 8
+model = dict(detector=dict(roi_head=dict(bbox_head=dict(num_classes=num_classes))))

@@ -1,0 +1,7 @@
+# QDTrack as in the paper, on halves of MOT17.
+_base_ = [
+    "../_base_/models/qdtrack_faster-rcnn_r50-caffe_fpn.py",
+    "../_base_/datasets/mot17_half_pairs.py",
+    "../_base_/schedules/sgd_12e.py",
+    "../_base_/default_runtime.py",
+]
