@@ -4,16 +4,19 @@
 # after the installation. An interrupted demo goes on where it stopped.
 #
 #   bash tools/demo.sh
+#   CONFIG=qdtrack_tiny_demo bash tools/demo.sh                  QDTrack, with identities
+#   CONFIG=qdtrack_within-frame_tiny_demo bash tools/demo.sh     QDTrack, without
 #
-# Environment: SEED (default 0), OUT (default demo_out)
+# Environment: CONFIG (default clmot_tiny_demo), SEED (default 0), OUT (default demo_out)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/install.sh
 SEED=${SEED:-0}
 OUT=${OUT:-demo_out}
 bin="$(cd "${VENV:-.venv}/bin" && pwd)"
-config=clmot_tiny_demo.py
-run="$OUT/run-seed$SEED"
+CONFIG=${CONFIG:-clmot_tiny_demo}
+config=$CONFIG.py
+run="$OUT/$CONFIG-seed$SEED"
 clip="$OUT/data/test/DEMO-test-01/img1"
 started=$SECONDS
 export PYTHONWARNINGS="ignore:pkg_resources is deprecated as an API:UserWarning" # mim's, at every command
@@ -27,7 +30,7 @@ options=("train_dataloader.dataset.data_root=$OUT/data/" "val_dataloader.dataset
   "test_evaluator.ann_file=$OUT/data/annotations/test.json" "randomness.seed=$SEED")
 # Trained weights are used again only if nothing that shaped them has changed.
 recipe="$run/recipe.txt"
-wanted=$(cat configs/demo/*.py configs/_base_/datasets/demo.py "$OUT/data/demo_data.json" | cksum)
+wanted=$(cat configs/demo/*tiny_demo.py configs/_base_/datasets/demo*.py configs/_base_/models/qdtrack_tiny.py "$OUT/data/demo_data.json" | cksum)
 if [ ! -f "$run/final.pth" ] || [ "$(cat "$recipe" 2>/dev/null)" != "$wanted" ]; then
   [ "$(cat "$recipe" 2>/dev/null)" = "$wanted" ] || rm -rf "$run"
   mkdir -p "$run"

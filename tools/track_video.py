@@ -28,13 +28,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     from clmot_qd.apis.inferencer import TrackingInferencer
-    from clmot_qd.apis.running import parse_options
+    from clmot_qd.apis.running import load_config, parse_options
+    from clmot_qd.apis.score_threshold import score_options
     from clmot_qd.apis.track_files import track_to_files
 
     options = parse_options(args.cfg_options)
     if args.conf_thr is not None:
-        options["model.tracker.conf_thr"] = args.conf_thr
-        options["model.detector.test_cfg.score_thr"] = min(args.conf_thr, 0.1)  # what the head may drop beforehand
+        options |= score_options(load_config(args.config, options), args.conf_thr)
     tracking = TrackingInferencer(args.config, args.checkpoint, args.device, options)
     source = int(args.source) if args.source.isdecimal() else args.source
     written = track_to_files(tracking, source, args.out_dir, args.max_frames, video=not args.no_video)
