@@ -214,7 +214,13 @@ def _without_appearance(tracker: dict[str, Any]) -> dict[str, Any]:
     """The same tracker by motion alone. JDETracker does without embeddings; the bi-softmax trackers must be told."""
     if "BiSoftmax" not in tracker["type"]:
         return tracker
-    return {**tracker, "appearance_weight": 0.0, "iou_weight": 1.0, "motion": "kalman"}
+    motion = dict(appearance_weight=0.0, iou_weight=1.0, motion="kalman")
+    if tracker["type"] == "BiSoftmaxTracker":
+        return {**tracker, **motion}
+    # The TAO variant compares appearance alone.
+    shared = ("init_score_thr", "obj_score_thr", "match_score_thr", "memo_tracklet_frames", "with_cats")
+    kept = {key: tracker[key] for key in shared if key in tracker}
+    return dict(type="BiSoftmaxTracker", memo_backdrop_frames=0, **kept, **motion)
 
 
 def _build_tracker(config: dict[str, Any], name: str) -> Any:

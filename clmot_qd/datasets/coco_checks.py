@@ -151,6 +151,8 @@ class CheckedAnnotations(BaseDataset):
         """Read the annotation file (mmdet's name for that) and fill in ``classes`` where none were asked for."""
         coco = CheckedCoco(annotation_file)
         classes = self._metainfo["classes"] or coco.class_names
+        if isinstance(classes, str) and ("/" in classes or classes.endswith(".txt")):
+            raise InputError(f"metainfo.classes: no file {classes!r}: write one class per line into it, or give a list")
         if isinstance(classes, str):
             raise InputError(f"metainfo.classes: {classes!r} is a string, not a list: write classes=({classes!r},)")
         self._metainfo["classes"] = tuple(classes)

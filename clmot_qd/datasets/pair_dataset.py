@@ -17,7 +17,8 @@ class CocoPairDataset(CocoVideoDataset):
 
     The pipeline begins with ``ReferenceFrame`` (or mmdet's ``UniformRefFrameSample``), which picks the reference. Since
     an element is one frame, stock samplers and wrappers work: ``DefaultSampler``, ``ConcatDataset`` with still images,
-    ``ClassBalancedDataset``, where mmdet's video data sets need ``TrackImgSampler`` and cannot be concatenated.
+    ``ClassBalancedDataset``, where mmdet's video data sets need ``TrackImgSampler`` and cannot be concatenated
+    (``TrackImgSampler`` is for those and is refused here).
 
     Identities are renumbered 1 ... :attr:`num_ids` over all videos, so that they may serve as class indices (id - 1);
     one number in two videos counts as two identities.
@@ -40,9 +41,11 @@ class CocoPairDataset(CocoVideoDataset):
         numbers: dict[tuple[int, int], int] = {}
         for video in videos:
             for frame in video["images"]:
+                if video["video_length"] == 1:
+                    _number_missing(frame)  # a still image is its own reference
                 self._require_identities(frame)
                 for instance in frame["instances"]:
-                    if instance["instance_id"] >= 0:
+                    if not instance["ignore_flag"]:
                         identity = (video["video_id"], instance["instance_id"])
                         instance["instance_id"] = numbers.setdefault(identity, self.first_id + len(numbers))
         self.num_ids = len(numbers)
@@ -58,17 +61,48 @@ class CocoPairDataset(CocoVideoDataset):
                     "WithinFrameTwoView)"
                 )
 
+    def get_len_per_video(self, idx: int) -> int:
+        """What ``TrackImgSampler`` asks for first."""
+        raise InputError(
+            "CocoPairDataset: its elements are frames already: take sampler=dict(type='DefaultSampler', shuffle=True) "
+            "instead of TrackImgSampler"
+        )
+
     def full_init(self) -> None:
         """Load as the parent does, then number the frames of all videos."""
         if self._fully_initialized:
             return
         super().full_init()
+        self._number_frames()
+
+    def get_subset_(self, indices: Any) -> None:
+        """Keep these videos, or the first so many."""
+        super().get_subset_(indices)
+        self._number_frames()
+
+    def _number_frames(self) -> None:
         self._elements = [(v, f) for v, video in enumerate(self.data_list) for f in range(video["video_length"])]
 
     def __len__(self) -> int:
         """Number of frames that can be a key."""
         self.full_init()
         return len(self._elements)
+
+    def __getitem__(self, idx: Any) -> Any:
+        """The pipeline's result for a key frame, or for another where that one has no partner.
+
+        Raises:
+            InputError: No pair was found in ``max_refetch`` tries.
+        """
+        try:
+            return super().__getitem__(idx)
+        except Exception as error:
+            if "Cannot find valid image" not in str(error):
+                raise
+            raise InputError(
+                f"{self.ann_file}: no pair of frames with a common object in {self.max_refetch} tries: check "
+                "instance_id in the file, frame_range of ReferenceFrame, and the crops"
+            ) from error
 
     def prepare_data(self, idx: int | tuple[int, int]) -> Any:
         """The pipeline's result for key frame number ``idx``, or for (video, frame)."""
@@ -78,3 +112,11 @@ class CocoPairDataset(CocoVideoDataset):
         """Labels of the objects in key frame number ``index`` (for ``ClassBalancedDataset``)."""
         self.full_init()
         return super().get_cat_ids(index if isinstance(index, tuple) else self._elements[index])
+
+
+def _number_missing(frame: dict) -> None:
+    """Give the objects of a still image without identities one each, above those in use."""
+    taken = max((instance["instance_id"] for instance in frame["instances"]), default=UNKNOWN_IDENTITY)
+    for position, instance in enumerate(frame["instances"], start=1):
+        if instance["instance_id"] == UNKNOWN_IDENTITY:
+            instance["instance_id"] = max(taken, 0) + position

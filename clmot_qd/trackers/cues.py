@@ -84,13 +84,14 @@ def regressed_boxes(bboxes: np.ndarray, regress: Regress | None) -> np.ndarray:
     """Ask the detector where these boxes are now. (m, 4) -> (m, 4).
 
     Raises:
-        InputError: there is nobody to ask, or the answer has another shape or numbers that are not finite.
+        InputError: there is nobody to ask, or the answer has another shape.
     """
     if regress is None:
         raise InputError("regress: a tracker with regression=True needs it in every update: (m, 4) -> (m, 4) boxes")
     if not len(bboxes):
         return bboxes
-    moved = np.asarray(regress(bboxes), dtype=np.float64)
-    if moved.shape != bboxes.shape or not np.isfinite(moved).all():
-        raise InputError(f"regress: expected {bboxes.shape} finite numbers, a box for each given, got {moved.shape}")
-    return moved
+    moved = np.asarray(regress(bboxes.copy()), dtype=np.float64)
+    if moved.shape != bboxes.shape:
+        raise InputError(f"regress: expected {bboxes.shape} numbers, a box for each given, got {moved.shape}")
+    # A network that overflows has lost sight of the box: it stays where it was.
+    return np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, bboxes)

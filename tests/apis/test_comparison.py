@@ -17,6 +17,8 @@ from clmot_qd.apis.comparison import (
     RANDOM,
     TABLE_4,
     TRAINED,
+    _build_tracker,
+    _without_appearance,
     compare_embeddings,
     compare_trackers,
     comparison_table,
@@ -142,3 +144,11 @@ def test_a_row_without_a_type_changes_the_tracker_of_the_configuration(project: 
 def test_trackers_that_cannot_be_compared_are_named(project: dict[str, Any], row: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         compare_trackers(project["config"], project["checkpoint"], {"mine": row}, progress=quiet)
+
+
+def test_motion_alone_of_each_tracker() -> None:
+    tao = dict(type="TAOBiSoftmaxTracker", init_score_thr=0.1, match_with_cosine=True)
+    assert _without_appearance(dict(type="JDETracker", conf_thr=0.2)) == dict(type="JDETracker", conf_thr=0.2)
+    for tracker in (tao, dict(type="BiSoftmaxTracker", init_score_thr=0.1)):
+        alone = _build_tracker(_without_appearance(tracker), "motion")
+        assert (alone.init_score_thr, alone.cues.appearance_weight, alone.motion) == (0.1, 0, "kalman")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from coco_builder import cocovid, write_folder
+from mmdet.datasets.samplers import TrackImgSampler
 from mmdet.datasets.transforms import UniformRefFrameSample
 from mmdet.registry import DATASETS
 from mmengine.dataset import ClassBalancedDataset, pseudo_collate
@@ -184,3 +185,41 @@ def test_a_wrong_place_in_the_pipeline_is_named(transform: Any, given: dict, sai
 def test_a_range_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="frame_range"):
         ReferenceFrame(frame_range=0)
+
+
+def test_the_sampler_of_stock_video_sets_is_refused_with_the_right_one(tmp_path: Any) -> None:
+    with pytest.raises(InputError, match="DefaultSampler"):
+        TrackImgSampler(build(tmp_path, cocovid({1: [0, 1]})))
+
+
+def test_a_subset_of_videos_has_their_frames(tmp_path: Any) -> None:
+    dataset = build(tmp_path, cocovid({1: [0, 1], 2: [0, 1, 2]}))
+    dataset.get_subset_([1])
+    assert keys_of(dataset) == [(2, 0), (2, 1), (2, 2)]
+
+
+def test_pairs_that_cannot_be_found_are_said_in_a_line(tmp_path: Any) -> None:
+    content = cocovid({1: [0, 1, 2]}, objects=1)
+    for number, annotation in enumerate(content["annotations"]):
+        annotation["instance_id"] = number  # every frame has its own
+    dataset = build(tmp_path, content, pipeline=PIPELINE, max_refetch=3)
+    with pytest.raises(InputError, match="no pair of frames with a common object in 3 tries"):
+        dataset[0]
+
+
+def test_still_images_need_no_identities(tmp_path: Any) -> None:
+    content = cocovid({1: [0], 2: [0]})
+    for annotation in content["annotations"]:
+        del annotation["instance_id"]
+    content["annotations"][4]["instance_id"] = 7
+    dataset = build(tmp_path, content, with_images=True, pipeline=PIPELINE)
+    for index in (0, 1):
+        ids = [frame.gt_instances.instances_ids.tolist() for frame in dataset[index]["data_samples"]]
+        assert ids[0] == ids[1]
+        assert len(set(ids[0])) == 3
+
+
+def test_ignored_regions_take_no_number(tmp_path: Any) -> None:
+    content = cocovid({1: [0]})
+    content["annotations"][1]["iscrowd"] = 1
+    assert build(tmp_path, content).num_ids == 2

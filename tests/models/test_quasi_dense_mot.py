@@ -183,6 +183,20 @@ def test_the_projector_serves_the_loss_alone() -> None:
     assert found.embeds.shape[1] == 8
 
 
+def test_a_detector_alone_keeps_the_head_in_the_graph() -> None:
+    model = build(loss_embed=None)
+    seen = []
+    extract = model.detector.extract_feat
+    model.detector.extract_feat = lambda view: seen.append(len(view)) or extract(view)
+    losses = model.loss(images(), [sample_of(frame(), frame())])
+    total(losses).backward()
+    assert float(losses["loss_embed_idle"]) == 0
+    assert all(p.grad is not None for p in model.track_head.parameters())
+    assert seen == [1], "the reference view is looked at in vain"
+    with pytest.raises(InputError, match="nothing is left to train"):
+        build(loss_embed=None, freeze_detector=True)
+
+
 # ------------------------------------------------------------------------------------------------------------ inference
 class Recorder:
     """A tracker that notes what it is given and tracks nothing."""
@@ -249,6 +263,33 @@ def test_frames_of_a_batch_equal_frames_one_by_one() -> None:
             found = together[n][t].pred_instances
             torch.testing.assert_close(found.bboxes, alone.pred_instances.bboxes, rtol=1e-4, atol=1e-3)
             torch.testing.assert_close(found.embeds, alone.pred_instances.embeds, rtol=1e-3, atol=1e-4)
+
+
+def test_a_whole_video_goes_through_the_network_in_parts() -> None:
+    model = build(**TRACKED).eval()
+    recorder, sizes = with_recorder(model), []
+    extract = model.detector.extract_feat
+    model.detector.extract_feat = lambda view: sizes.append(len(view)) or extract(view)
+    model.predict(images(views=20), [sample_of(*(frame(frame_id=t) for t in range(20)))])
+    assert sizes == [8, 8, 4]
+    assert [call["frame_id"] for call in recorder.calls] == list(range(20))
+
+
+def test_another_run_over_the_data_starts_afresh() -> None:
+    model = build(**TRACKED).eval()
+    recorder = with_recorder(model)
+    model.predict(images(views=1), [sample_of(frame(frame_id=3))])
+    model.predict(images(views=1), [sample_of(frame(frame_id=4))])
+    assert recorder.resets == 1
+    model.train().eval()  # as a validation loop does; the next part of the same video is another run
+    model.predict(images(views=1), [sample_of(frame(frame_id=9))])
+    assert recorder.resets == 2
+
+
+def test_stock_trackers_that_need_other_parts_are_refused() -> None:
+    with pytest.raises(InputError, match="QuasiDenseTracker works with a model that has 'track_head'"):
+        build("centernet-embed", tracker=dict(type="QuasiDenseTracker"))
+    build(tracker=dict(type="QuasiDenseTracker"))
 
 
 def test_public_detections_are_the_proposals() -> None:
@@ -332,6 +373,9 @@ def test_dense_proposals_are_many_and_the_best() -> None:
     [
         (dict(track_head__train_cfg__candidates="dense"), "candidates"),
         (dict(track_head__train_cfg__sampler=dict(type="RandomSampler")), "unknown key 'sampler'"),
+        (dict(track_head__train_cfg__key_sampler__type="NoSampler"), r"train_cfg\.key_sampler: .*NoSampler"),
+        (dict(track_head__train_cfg__ref_sampler__neg_sampler__type="NoNeg"), r"train_cfg\.ref_sampler: .*NoNeg"),
+        (dict(track_head__train_cfg__assigner__pos_thr=1), r"train_cfg\.assigner: .*pos_thr"),
     ],
 )
 def test_wrong_keys_are_named(changes: dict, said: str) -> None:

@@ -81,7 +81,7 @@ class QuasiDenseHead(BaseModule):
         for key in train_cfg:
             if key not in parts:
                 raise InputError(f"track_head.train_cfg: unknown key '{key}'; it takes candidates, {', '.join(parts)}")
-        self.assigner, self.key_sampler, self.ref_sampler = (TASK_UTILS.build(train_cfg[key]) for key in parts)
+        self.assigner, self.key_sampler, self.ref_sampler = (_built(key, train_cfg[key]) for key in parts)
 
     # ------------------------------------------------------------------------------------------------------ training
     def key_regions(
@@ -135,6 +135,15 @@ class QuasiDenseHead(BaseModule):
         """
         regions = self.roi_extractor(feats[: self.roi_extractor.num_inputs], bbox2roi(list(bboxes)))
         return self.embed_head(regions)
+
+
+def _built(key: str, config: dict[str, Any]) -> Any:
+    """Build an assigner or a sampler; what the registry says of a wrong one becomes an InputError naming the key."""
+    try:
+        return TASK_UTILS.build(config)
+    except (KeyError, TypeError) as error:
+        said = str(error.args[0] if error.args else error).strip().splitlines()[0]
+        raise InputError(f"track_head.train_cfg.{key}: {said}") from error
 
 
 def _positive_ids(sampled: SamplingResult, sample: DetDataSample) -> Tensor:

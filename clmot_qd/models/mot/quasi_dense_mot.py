@@ -67,6 +67,8 @@ class QuasiDenseMOT(TrackingModel):
         init_cfg: As everywhere in mmengine.
     """
 
+    parts = ("track_head",)
+
     def __init__(
         self,
         detector: Config,
@@ -101,6 +103,8 @@ class QuasiDenseMOT(TrackingModel):
         self.public_detections = public_detections
         self.freeze_detector = freeze_detector
         if freeze_detector:
+            if not len(self.loss_embed) and self.id_head is None:
+                raise InputError("freeze_detector=True: with loss_embed=None and id_head=None nothing is left to train")
             self.freeze_module("detector")
 
     def train(self, mode: bool = True) -> QuasiDenseMOT:
@@ -123,12 +127,17 @@ class QuasiDenseMOT(TrackingModel):
             Named losses; their sum is minimised.
         """
         images, samples = self.split_views(inputs, data_samples)
-        feats = [self._extract(view) for view in images]
+        # Without pair losses nobody looks at the reference view.
+        feats = [self._extract(view) for view in (images if len(self.loss_embed) else images[:1])]
         detection: dict[str, Any] = {}
         if self.freeze_detector:
             proposals = self.proposals.propose(feats[0], samples[0])
         else:
             detection, proposals = self.proposals.loss_and_propose(feats[0], samples[0])
+        if not len(self.loss_embed) and self.id_head is None:
+            # A detector alone; the term keeps the head in the graph, which distributed training asks for.
+            idle = sum(p.sum() for p in self.track_head.parameters())
+            return self.task_weighting({**detection, "loss_embed_idle": 0.0 * idle}, {})
         anchors = self.track_head.key_regions(feats[0], proposals, samples[0])
         embedding: dict[str, Tensor] = {}
         if len(self.loss_embed):

@@ -19,6 +19,12 @@ from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_network, boxes_to_original, scaling_of
 from clmot_qd.models.mot.video_tracker import VideoTracker
 
+# A data set may give a whole video as one sample, whose feature maps would not fit into memory together.
+FRAMES_AT_ONCE = 8
+
+# Trackers of mmdet that call parts of the model: type -> attribute.
+STOCK_NEEDS = {"QuasiDenseTracker": "track_head", "StrongSORTTracker": "reid", "SORTTracker": "reid"}
+
 Feats = Sequence[Tensor]
 Config = dict[str, Any]
 
@@ -43,6 +49,9 @@ class TrackingModel(BaseMOTModel):
         init_cfg: As everywhere in mmengine.
     """
 
+    parts: tuple[str, ...] = ()
+    """Attributes of the subclass that trackers of mmdet may ask for."""
+
     def __init__(
         self,
         detector: Config,
@@ -66,7 +75,23 @@ class TrackingModel(BaseMOTModel):
         self.id_head = MODELS.build(id_head) if id_head else None
         self.task_weighting = MODELS.build(task_weighting)
         self._video_tracker = VideoTracker(self.tracker) if self.tracker is not None else None
+        self._require_parts_for_tracker()
         install_foreign_keys_hook(self)
+
+    def _require_parts_for_tracker(self) -> None:
+        """Refuse mmdet's trackers that use parts of the model which this one does not have."""
+        needs = STOCK_NEEDS.get(type(self.tracker).__name__)
+        if needs and self._video_tracker is not None and self._video_tracker.is_stock and needs not in self.parts:
+            raise InputError(
+                f"model.tracker: mmdet's {type(self.tracker).__name__} works with a model that has '{needs}', which "
+                f"{type(self).__name__} does not have; take BiSoftmaxTracker, JDETracker, ByteTracker or OCSORTTracker"
+            )
+
+    def train(self, mode: bool = True) -> TrackingModel:
+        """As everywhere; a change of mode begins another run over the data, so that the tracker starts afresh."""
+        if self._video_tracker is not None and mode != self.training:
+            self._video_tracker.forget()
+        return super().train(mode)
 
     # ------------------------------------------------------------------------------------------------------ training
     def split_views(
@@ -129,6 +154,13 @@ class TrackingModel(BaseMOTModel):
         """
         frames = [frame for sample in data_samples for frame in sample.video_data_samples]
         images = inputs.flatten(0, 1)
+        for start in range(0, len(frames), FRAMES_AT_ONCE):
+            part = slice(start, start + FRAMES_AT_ONCE)
+            self._predict_part(images[part], frames[part], rescale)
+        return list(data_samples)
+
+    def _predict_part(self, images: Tensor, frames: Sequence[DetDataSample], rescale: bool) -> None:
+        """Detect in all these frames at once, track one after the other; the results go into the frames."""
         feats = self.detector.extract_feat(images)
         for index, (frame, detected) in enumerate(zip(frames, self.detect(feats, frames))):
             frame.pred_instances = _in_original_pixels(detected, frame) if rescale else detected
@@ -141,7 +173,6 @@ class TrackingModel(BaseMOTModel):
                 else:
                     regress = partial(self._regress, frame_feats, frame, rescale)
                     frame.pred_track_instances = self._video_tracker.track(frame, regress)
-        return list(data_samples)
 
     def _track_stock(
         self, tracker: VideoTracker, frame: DetDataSample, detected: InstanceData, image: Tensor, feats: Feats

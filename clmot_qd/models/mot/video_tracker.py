@@ -57,6 +57,10 @@ class VideoTracker:
         self._begin(frame)
         return _of_stock(self.tracker.track(**arguments), frame.pred_instances)
 
+    def forget(self) -> None:
+        """Take the next frame for the first one of a video, whatever its number."""
+        self._last_frame = None
+
     def _begin(self, frame: DetDataSample) -> None:
         video, frame_id = frame.metainfo.get("video_id"), int(frame.metainfo.get("frame_id", 0))
         if self._last_frame is None or self._last_frame[0] != video or frame_id <= self._last_frame[1]:
@@ -83,8 +87,8 @@ def _of_tracks(tracks: Tracks) -> InstanceData:
 
 def _of_stock(found: InstanceData, detected: InstanceData) -> InstanceData:
     """What a stock tracker returned, in the order and the types of ours."""
-    order = found.instances_id.argsort()
-    found = found[order].cpu()
+    found = found.cpu()  # mmdet's trackers mix devices
+    found = found[found.instances_id.argsort()]
     return InstanceData(
         instances_id=found.instances_id.long(),
         bboxes=found.bboxes.float(),
