@@ -12,8 +12,9 @@ Made from a seed with numpy and OpenCV alone, in seconds. Layout under the outpu
     demo_data.json                  the settings it was made with; equal settings are not made twice
 
 Boxes hold the whole figure or car, clipped to the picture. One of which less than ``IGNORE_BELOW`` is seen is marked as
-ignored (class 8 "distractor", confidence 0: MOT's evaluation then neither asks for it nor punishes finding it), one of
-which less than ``DROP_BELOW`` is seen has no label in that frame. It keeps its identity when it comes back.
+ignored (class 8 "distractor", confidence 0: evaluation does not ask for it, and does not punish finding it either if it
+takes distractors out, which the demo configurations do not), one of which less than ``DROP_BELOW`` is seen has no label
+in that frame. It keeps its identity when it comes back.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # The released code where it differs from the paper: tracks start at 0.7 and live above 0.3, negatives up to a cosine of
 # 0.3 cost nothing in the auxiliary loss, smooth L1 for boxes, twice the learning rate. The public weights fit this
-# file; metafile.yml has their address.
+# network (metafile.yml has their address); their order of classes may be another, see README.md.
 _base_ = "./qdtrack_faster-rcnn_r50_fpn_12e_bdd100k.py"
 model = dict(
     detector=dict(
