@@ -169,10 +169,10 @@ def test_a_copy_of_the_model_understands_them_too(copied: Any) -> None:
 
 def test_inside_another_module_the_prefix_stays() -> None:
     trained = build(seed=1)
-    outer = nn.ModuleDict({"module": build(seed=2), "other": nn.Linear(1, 1)})
-    public = {f"module.{key}": value for key, value in as_generation(trained.state_dict(), "syscv-2021").items()}
+    outer = nn.ModuleDict({"inner": build(seed=2), "other": nn.Linear(1, 1)})
+    public = {f"inner.{key}": value for key, value in as_generation(trained.state_dict(), "syscv-2021").items()}
     outer.load_state_dict(public | {f"other.{key}": value for key, value in nn.Linear(1, 1).state_dict().items()})
-    assert torch.equal(outer["module"].detector.backbone.conv1.weight, trained.detector.backbone.conv1.weight)
+    assert torch.equal(outer["inner"].detector.backbone.conv1.weight, trained.detector.backbone.conv1.weight)
 
 
 def test_one_hook_is_enough_for_any_model() -> None:
