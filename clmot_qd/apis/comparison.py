@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clmot_qd.apis.class_lists import built_classes, check_class_count
 from clmot_qd.apis.running import explain_build, load_config, load_weights, require_keys, track_evaluator
 from clmot_qd.apis.track_table import stack_tracks
 from clmot_qd.datasets.mot_text import MotTable
@@ -87,12 +88,9 @@ def compare_embeddings(
         InputError: Configuration, checkpoint or data are missing or do not fit.
     """
     loaded = _prepared(config, options)
-    untrained = _untrained(loaded, seed)
-    scoring = _Scoring(loaded)
-    frames = list(_detect(loaded, checkpoint, untrained, scoring.truth.frame_index, progress))
     tracker = loaded.model.tracker
     ways = {kind: (tracker, kind) for kind in (TRAINED, RANDOM)} | {MOTION: (_without_appearance(tracker), MOTION)}
-    return scoring.of(frames, ways, progress)
+    return _compare(loaded, checkpoint, ways, _untrained(loaded, seed), progress)
 
 
 def compare_trackers(
@@ -119,11 +117,7 @@ def compare_trackers(
     """
     loaded = _prepared(config, options)
     ways = {name: (_changed(loaded.model.tracker, change), TRAINED) for name, change in trackers.items()}
-    for name, (tracker, _) in ways.items():  # a mistake shows before the network runs
-        _build_tracker(tracker, name)
-    scoring = _Scoring(loaded)
-    frames = list(_detect(loaded, checkpoint, None, scoring.truth.frame_index, progress))
-    return scoring.of(frames, ways, progress)
+    return _compare(loaded, checkpoint, ways, None, progress)
 
 
 def _prepared(config: str, options: dict[str, Any] | None) -> Config:
@@ -138,14 +132,33 @@ def _prepared(config: str, options: dict[str, Any] | None) -> Config:
     return loaded
 
 
-class _Scoring:
-    """Ground truth and protocol of a configuration's test set."""
+def _compare(
+    config: Config,
+    checkpoint: str | PathLike[str],
+    ways: Mapping[str, tuple[dict[str, Any], str]],
+    untrained: Any | None,
+    progress: Callable[[str], None],
+) -> dict[str, TrackScores]:
+    """Detect once, then track in each way: a tracker's configuration, and the kind of embeddings it is given."""
+    from mmengine.runner import Runner
 
-    def __init__(self, config: Config) -> None:
+    for name, (tracker, _) in ways.items():  # a mistake shows before the network runs
+        _build_tracker(tracker, name)
+    loader = explain_build(lambda: Runner.build_dataloader(config.test_dataloader))
+    scoring = _Scoring(config, built_classes(loader.dataset))
+    frames = list(_detect(config, checkpoint, loader, untrained, scoring.truth.frame_index, progress))
+    return scoring.of(frames, ways, progress)
+
+
+class _Scoring:
+    """Ground truth and protocol of a configuration's test set; ``labels`` are the names that labels stand for."""
+
+    def __init__(self, config: Config, labels: tuple[str, ...]) -> None:
         evaluator = track_evaluator(config)
-        self.classes = evaluator.get("classes", ("pedestrian",))
         self.distractors = evaluator.get("distractors")
         self.truth = read_cocovid(evaluator["ann_file"])
+        self.classes = evaluator.get("classes", ("pedestrian",)) or self.truth.occurring_classes()
+        self.labels = labels or self.classes
 
     def of(
         self,
@@ -153,11 +166,11 @@ class _Scoring:
         ways: Mapping[str, tuple[dict[str, Any], str]],
         progress: Callable[[str], None],
     ) -> dict[str, TrackScores]:
-        """Scores of each way: a tracker's configuration, and the kind of embeddings it is given."""
+        """Scores of each way."""
         scores = {}
         for name, (tracker, kind) in ways.items():
             progress(f"tracking: {name}")
-            tracks = _track(_build_tracker(tracker, name), frames, kind, self.truth.class_numbers(self.classes))
+            tracks = _track(_build_tracker(tracker, name), frames, kind, self.truth.class_numbers(self.labels))
             scores[name] = evaluate_tracks(self.truth, tracks, self.classes, self.distractors, backends=("trackeval",))
         return scores
 
@@ -165,6 +178,7 @@ class _Scoring:
 def _detect(
     config: Config,
     checkpoint: str | PathLike[str],
+    loader: Any,
     untrained: Any | None,
     frame_index: Any,
     progress: Callable[[str], None],
@@ -172,15 +186,15 @@ def _detect(
     """Run the trained model over the test set; with ``untrained``, read its embeddings of the same boxes too."""
     import torch
     from mmdet.registry import MODELS
-    from mmengine.runner import Runner
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = explain_build(lambda: MODELS.build(config.model))
-    load_weights(model, checkpoint)
+    classes = built_classes(loader.dataset)
+    check_class_count(model, classes, "test_dataloader")
+    load_weights(model, checkpoint, classes)
     model = model.to(device).eval()
     if untrained is not None:
         untrained = untrained.to(device).eval()
-    loader = explain_build(lambda: Runner.build_dataloader(config.test_dataloader))
     total = len(loader)
     for index, batch in enumerate(loader):
         if index % 50 == 0:

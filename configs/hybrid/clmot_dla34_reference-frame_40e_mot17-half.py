@@ -5,3 +5,4 @@ _base_ = [
     "../_base_/schedules/adam_40e.py",
     "../_base_/default_runtime.py",
 ]
+train_dataloader = dict(batch_size=8)  # as the schedule expects

@@ -152,3 +152,15 @@ def test_motion_alone_of_each_tracker() -> None:
     for tracker in (tao, dict(type="BiSoftmaxTracker", init_score_thr=0.1)):
         alone = _build_tracker(_without_appearance(tracker), "motion")
         assert (alone.init_score_thr, alone.cues.appearance_weight, alone.motion) == (0.1, 0, "kalman")
+
+
+def test_classes_that_are_not_listed_are_those_that_occur(project: dict[str, Any]) -> None:
+    keys = {"test_evaluator.classes": None}
+    scores = compare_trackers(project["config"], project["checkpoint"], {"own": {}}, options=keys, progress=quiet)
+    assert scores["own"].overall("trackeval")["FP"] > 0
+
+
+def test_a_head_of_another_length_is_named(project: dict[str, Any]) -> None:
+    keys = {"test_dataloader.dataset.metainfo.classes": ("pedestrian", "person")}
+    with pytest.raises(InputError, match=r"metainfo\.classes: names 2"):
+        compare_trackers(project["config"], project["checkpoint"], {"own": {}}, options=keys, progress=quiet)
