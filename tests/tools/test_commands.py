@@ -58,6 +58,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def named_run(name: str) -> str:
+    """An option: runs of one name that start in the same second write into one log file."""
+    return f"experiment_name={name}"
+
+
 @pytest.fixture(scope="module")
 def trained(project: Path) -> Path:
     tool("train").main([str(project / "project.py"), "--work-dir", str(project / "run")])
@@ -76,7 +81,7 @@ def test_train_test_and_track_one_after_the_other(project: Path, trained: Path, 
 
 
 def test_training_goes_on_from_its_last_checkpoint(project: Path, trained: Path) -> None:
-    options = ["--cfg-options", "train_cfg.max_epochs=2"]
+    options = ["--cfg-options", "train_cfg.max_epochs=2", named_run("resumed")]
     tool("train").main([str(project / "project.py"), "--work-dir", str(trained.parent), "--resume", *options])
     log = max(trained.parent.glob("*/*.log")).read_text()
     assert (trained.parent / "epoch_2.pth").is_file()
@@ -141,7 +146,7 @@ def test_the_first_resume_of_a_run_starts_from_load_from(project: Path, trained:
 
 
 def test_the_checkpoint_that_is_named_is_the_one_that_is_tested(project: Path, trained: Path) -> None:
-    options = ["--cfg-options", "resume=True"]
+    options = ["--cfg-options", "resume=True", named_run("tested")]
     tool("test").main([str(project / "project.py"), str(trained), "--work-dir", str(trained.parent), *options])
     log = max(trained.parent.glob("*/*.log")).read_text()
     assert "tensors loaded" in log
@@ -158,7 +163,7 @@ def public(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_training_starts_from_public_weights_as_they_are(project: Path, public: Path, tmp_path: Path) -> None:
-    options = ["--cfg-options", f"load_from={public}", "optim_wrapper.optimizer.lr=0.0"]
+    options = ["--cfg-options", f"load_from={public}", "optim_wrapper.optimizer.lr=0.0", named_run("from-public")]
     tool("train").main([str(project / "project.py"), "--work-dir", str(tmp_path), *options])
     given, kept = read_state_dict(public), read_state_dict(tmp_path / "epoch_1.pth")
     learnt = [key for key in given if key.endswith("weight")]  # BatchNorm goes on counting
@@ -170,7 +175,8 @@ def test_training_starts_from_public_weights_as_they_are(project: Path, public: 
 
 
 def test_public_weights_are_tested_as_they_are(project: Path, public: Path, tmp_path: Path) -> None:
-    tool("test").main([str(project / "project.py"), str(public), "--work-dir", str(tmp_path)])
+    options = ["--cfg-options", named_run("public-tested")]
+    tool("test").main([str(project / "project.py"), str(public), "--work-dir", str(tmp_path), *options])
     log = max(tmp_path.glob("*/*.log")).read_text()
     assert "tensors loaded; keys of a detector of mmdet renamed; it was trained on the classes (walker)" in log
 
