@@ -6,6 +6,7 @@ from mmengine.config.utils import MODULE2PACKAGE
 import clmot_qd.datasets.coco_detection
 import clmot_qd.datasets.coco_identity
 import clmot_qd.datasets.pair_dataset
+import clmot_qd.datasets.samplers
 import clmot_qd.datasets.transforms
 import clmot_qd.datasets.video_dataset
 import clmot_qd.evaluation.track_eval_metric

@@ -54,7 +54,7 @@ def test_training_is_that_of_the_paper() -> None:
         assert (rules.assigner.pos_iou_thr, rules.assigner.neg_iou_thr) == (0.7, 0.3)
         assert rules.key_sampler.num * rules.key_sampler.pos_fraction == 128
         assert (rules.ref_sampler.num, rules.ref_sampler.pos_fraction) == (256, 0.5)
-        assert rules.ref_sampler.neg_sampler.type == "IoUBalancedNegSampler"
+        assert rules.ref_sampler.neg_sampler.type == "SteadyIoUBalancedNegSampler"
         embed, auxiliary = config.model.loss_embed
         assert embed == dict(type="MultiPositivePairLoss", positives="multi", loss_weight=0.25)
         assert (auxiliary.type, auxiliary.neg_pos_ub, auxiliary.loss_weight) == ("CosineMarginPairLoss", 3, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clmot_qd.errors import InputError
@@ -87,12 +88,23 @@ def built_classes(dataset: Any) -> tuple[str, ...]:
 
 
 def configured_classes(dataset: Mapping[str, Any]) -> tuple[str, ...]:
-    """The classes that a data set's configuration names, also below wrappers; empty where it names none."""
+    """The classes that a data set's configuration names, also below wrappers; empty where it names none.
+
+    A file with a class on each line is read, as mmdet's data sets do, if it is there.
+    """
     named = (dataset.get("metainfo") or {}).get("classes")
-    if named and not isinstance(named, str):
+    if isinstance(named, str):
+        named = _lines_of(named)
+    if named:
         return tuple(named)
     inner = [dataset["dataset"]] if "dataset" in dataset else dataset.get("datasets", [])
     return next((classes for part in inner if (classes := configured_classes(part))), ())
+
+
+def _lines_of(path: str) -> list[str]:
+    if not Path(path).is_file():
+        return []
+    return [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line]
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

@@ -5,5 +5,15 @@ from clmot_qd.models.backbones import DLA
 from clmot_qd.models.heads import CenterEmbedHead, QuasiDenseHead
 from clmot_qd.models.mot import CLMOT, QuasiDenseMOT
 from clmot_qd.models.necks import DLANeck
+from clmot_qd.models.samplers import SteadyIoUBalancedNegSampler
 
-__all__ = ["CLMOT", "DLA", "CenterEmbedHead", "DLANeck", "QuasiDenseHead", "QuasiDenseMOT", "losses"]
+__all__ = [
+    "CLMOT",
+    "DLA",
+    "CenterEmbedHead",
+    "DLANeck",
+    "QuasiDenseHead",
+    "QuasiDenseMOT",
+    "SteadyIoUBalancedNegSampler",
+    "losses",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -117,3 +118,9 @@ def test_other_names_are_worth_a_note() -> None:
 )
 def test_the_classes_that_a_configuration_names(dataset: dict, classes: tuple[str, ...]) -> None:
     assert configured_classes(dataset) == classes
+
+
+def test_classes_in_a_file_are_read(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("person\n\ntrolley\n")
+    assert configured_classes(dict(metainfo=dict(classes=str(tmp_path / "classes.txt")))) == ("person", "trolley")
+    assert configured_classes(dict(metainfo=dict(classes=str(tmp_path / "none.txt")))) == ()

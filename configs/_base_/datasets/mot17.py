@@ -49,7 +49,7 @@ val_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type="TrackImgSampler"),
+    sampler=dict(type="VideoSampler"),
     dataset=dict(
         type="CocoVideoDataset",
         data_root=data_root,

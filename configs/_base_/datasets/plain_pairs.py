@@ -38,7 +38,7 @@ val_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type="TrackImgSampler"),
+    sampler=dict(type="VideoSampler"),
     dataset=dict(type="CocoVideoDataset", test_mode=True, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader

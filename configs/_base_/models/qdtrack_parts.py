@@ -46,7 +46,7 @@ track_head = dict(
             neg_pos_ub=3,
             add_gt_as_proposals=True,
             pos_sampler=dict(type="InstanceBalancedPosSampler"),
-            neg_sampler=dict(type="IoUBalancedNegSampler", floor_thr=-1, floor_fraction=0, num_bins=3),
+            neg_sampler=dict(type="SteadyIoUBalancedNegSampler", floor_thr=-1, floor_fraction=0, num_bins=3),
         ),
     ),
 )
