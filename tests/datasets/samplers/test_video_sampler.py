@@ -74,7 +74,6 @@ import json, sys
 sys.path[:0] = sys.argv[1].split(";")
 from coco_builder import cocovid, write_folder
 from mmengine.config import Config
-from mmengine.dist import init_dist
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 import clmot_qd, torch
@@ -85,6 +84,9 @@ from mmengine.structures import InstanceData
 @MODELS.register_module()
 class Truthful(BaseMOTModel):
     '''A tracker that finds what is there.'''
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.weight = torch.nn.Parameter(torch.zeros(1))  # data parallelism wants one
     def loss(self, *args, **kwargs): ...
     def predict(self, inputs, data_samples, **kwargs):
         for sample in data_samples:
@@ -96,6 +98,8 @@ class Truthful(BaseMOTModel):
         return data_samples
 
 folder, launcher, out = sys.argv[2:]
+if launcher == "pytorch":  # mmengine's own start asks for a GPU
+    torch.distributed.init_process_group("gloo")
 init_default_scope("mmdet")
 steps = [dict(type="LoadFrame"), dict(type="LoadTrackAnnotations")]
 pipeline = [dict(type="TransformBroadcaster", transforms=steps), dict(type="PackTrackInputs")]
@@ -104,7 +108,7 @@ data = dict(type="CocoVideoDataset", data_root=folder, ann_file="ann.json", data
 runner = Runner.from_cfg(Config(dict(
     model=dict(type="Truthful", data_preprocessor=dict(type="TrackDataPreprocessor")),
     model_wrapper_cfg=dict(type="MMDistributedDataParallel", device_ids=None) if launcher == "pytorch" else None,
-    work_dir=out + ".work", launcher=launcher, default_scope="mmdet", env_cfg=dict(dist_cfg=dict(backend="gloo")),
+    work_dir=out + ".work", launcher=launcher, default_scope="mmdet",
     test_dataloader=dict(batch_size=1, num_workers=0, sampler=dict(type="VideoSampler"), dataset=data),
     test_cfg=dict(type="TestLoop"),
     test_evaluator=dict(type="TrackEvalMetric", ann_file=folder + "/ann.json", classes=None, distractors=()),
