@@ -1,5 +1,7 @@
 r"""Convert MOT15, MOT16, MOT17, MOT20 or DanceTrack sequences into one CocoVID annotation file.
 
+The same as tools/convert_dataset.py mot15 (mot16 ...), which compares with the published counts as well.
+
     python tools/mot2cocovid.py --root data/MOT17/train --out data/MOT17/annotations/half-train.json \
         --detector SDP --split first-half
 """
@@ -7,7 +9,6 @@ r"""Convert MOT15, MOT16, MOT17, MOT20 or DanceTrack sequences into one CocoVID 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 
@@ -27,20 +28,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert and print what was converted."""
     args = parse_args(argv)
-    from clmot_qd.datasets.mot_text import MOT_CLASSES
-    from clmot_qd.datasets.mot_to_cocovid import convert_mot, format_summary
+    from clmot_qd.datasets.converters import format_conversion
+    from clmot_qd.datasets.converters.progress import progress_bar
+    from clmot_qd.datasets.mot_to_cocovid import convert_mot
 
-    summaries = convert_mot(
+    result = convert_mot(
         args.root,
         args.out,
         sequences=args.sequences,
-        classes=args.classes or MOT_CLASSES,
+        classes=args.classes,
         detector=args.detector,
         split=args.split,
         identities=not args.no_identities,
-        progress=lambda line: print(line, file=sys.stderr),
+        progress=progress_bar,
     )
-    print(format_summary(summaries))
+    print(format_conversion(result))
     print(f"written to {args.out}")
     return 0
 

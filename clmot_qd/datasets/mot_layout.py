@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from clmot_qd.datasets.mot_text import PathLike, SeqInfo, read_seqinfo
+from clmot_qd.datasets.mot_text import PathLike
+from clmot_qd.datasets.seqinfo import SeqInfo, read_seqinfo
 from clmot_qd.errors import InputError
 
 MOT17_DETECTORS = ("DPM", "FRCNN", "SDP")
@@ -85,10 +86,14 @@ def list_frames(sequence: MotSequence) -> list[Frame]:
     The digits of ``000012.jpg`` are the frame number. Where the images are counted from 0, or not all of them are
     called by a number alone, the position in natural order, from 1, takes its place.
 
+    Without a folder of images these are the images that ``seqinfo.ini`` announces, 1 to ``seqLength``.
+
     Raises:
-        InputError: No folder, no image, or two images with one number.
+        InputError: No folder and no ``seqLength``, no image, or two images with one number.
     """
     folder = sequence.image_folder
+    if not folder.is_dir() and sequence.info.length is not None:
+        return [_announced(sequence, number) for number in range(1, sequence.info.length + 1)]
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; put the images there or correct imDir in seqinfo.ini")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
@@ -101,6 +106,16 @@ def list_frames(sequence: MotSequence) -> list[Frame]:
         if one.number == two.number:
             raise InputError(f"{two.path}: {one.path.name} is frame {one.number} as well; remove one of them")
     return frames
+
+
+def missing_frame(frames: Sequence[Frame], number: int) -> Frame:
+    """Return the image that a frame between others should have: their folder, way to write numbers and suffix."""
+    other = frames[0].path
+    return Frame(number, other.with_name(f"{number:0{len(other.stem)}d}{other.suffix}"))
+
+
+def _announced(sequence: MotSequence, number: int) -> Frame:
+    return Frame(number, sequence.image_folder / f"{number:06d}{sequence.info.image_suffix}")
 
 
 def _frame_numbers(paths: Sequence[Path]) -> list[int]:

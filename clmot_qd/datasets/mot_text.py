@@ -1,4 +1,4 @@
-"""MOTChallenge text files: ground truth, detections, tracking results and seqinfo.ini.
+"""MOTChallenge text files: ground truth, detections and tracking results.
 
 One row is one box, the fields of a row are separated by commas (or by blanks)::
 
@@ -14,11 +14,9 @@ file: nothing is rounded, nothing is shifted by one. Rows may stand in any order
 
 from __future__ import annotations
 
-import configparser
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -127,6 +125,29 @@ def read_ground_truth(path: PathLike, *, identities: bool = True, allow_empty: b
     return table
 
 
+def read_ground_truth_rows(path: PathLike, *, first_frame: int = 1, columns: int = 7) -> tuple[MotTable, IntArray]:
+    """Read a ``gt.txt`` as it stands; boxes that are none and repeated identities are the caller's to judge.
+
+    Classes of any number stay, too; -1 where the file gives none.
+
+    Args:
+        path: The file.
+        first_frame: The lowest frame number that can occur.
+        columns: The least number of fields; 6 does without score and mark.
+
+    Returns:
+        The rows, empty for an empty file, and (n,) the lines of the file in which they stand, from 1.
+
+    Raises:
+        InputError: The file is missing or has a row that cannot be read; the message names the line.
+    """
+    rows, lines = _load(path, columns)
+    _check_counters(path, rows[:, :2], first_frame)
+    if rows.shape[1] > _REQUIRED_COLUMNS and rows.shape[1] != _MOT15_COLUMNS:
+        _refuse(path, ~_whole(rows[:, 7]), lambda row: f"class {rows[row, 7]:g}: must be a whole number")
+    return _to_table(rows, with_classes=rows.shape[1] != _MOT15_COLUMNS), lines
+
+
 def read_detections(path: PathLike) -> MotTable:
     """Read a ``det.txt``; row i of the table is the i-th row of the file, whatever the order of its frames.
 
@@ -172,83 +193,44 @@ def find_duplicate(frames: IntArray, ids: IntArray) -> int | None:
     return int(order[1:][repeats].min()) if repeats.any() else None
 
 
-@dataclass(frozen=True)
-class SeqInfo:
-    """What a ``seqinfo.ini`` says of its sequence; None where it says nothing.
-
-    ``length`` is the length of the whole sequence: there may be fewer images beside the file. ``frame_rate`` is in Hz.
-    """
-
-    name: str | None = None
-    image_dir: str = "img1"
-    frame_rate: float = 30.0
-    length: int | None = None
-
-
-def read_seqinfo(path: PathLike) -> SeqInfo:
-    """Read a ``seqinfo.ini``; keys that are not there take the defaults of :class:`SeqInfo`.
-
-    Raises:
-        InputError: The file is not of that form; the message names the key.
-    """
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(Path(path).read_text(encoding="utf-8-sig"), source=str(path))
-        section = parser["Sequence"]
-    except (configparser.Error, KeyError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a seqinfo.ini with a [Sequence] section; mend it or remove it") from error
-    return SeqInfo(
-        name=section.get("name"),
-        image_dir=section.get("imDir", SeqInfo.image_dir),
-        frame_rate=_positive_number(path, section, "frameRate") or SeqInfo.frame_rate,
-        length=int(_positive_number(path, section, "seqLength") or 0) or None,
-    )
-
-
-def _positive_number(path: PathLike, section: configparser.SectionProxy, key: str) -> float | None:
-    text = section.get(key)
-    if text is None:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise InputError(f"{path}: {key}={text} must be a number greater than 0")
-    return value
-
-
 def _to_table(rows: FloatArray, *, with_classes: bool) -> MotTable:
     """Name the columns; those from the eighth on are class and visibility only ``with_classes``."""
     optional = rows[:, 7:9].T if with_classes else ()
-    return make_table(rows[:, 0], rows[:, 1], rows[:, 2:6], rows[:, 6], *optional)
+    scores = rows[:, 6] if rows.shape[1] >= _REQUIRED_COLUMNS else None
+    return make_table(rows[:, 0], rows[:, 1], rows[:, 2:6], scores, *optional)
 
 
 def _read_rows(path: PathLike, *, allow_empty: bool) -> FloatArray:
     """Return the file as numbers, (n, 7 or more), checked for what no kind of file may hold."""
-    try:
-        rows = _read_numbers(path)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file; give a MOT text file with rows {_ROW}") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    rows, _ = _load(path)
     if not len(rows) and not allow_empty:
         raise InputError(f"{path}: the file is empty; it needs rows {_ROW}")
     _check_numbers(path, rows)
     return rows
 
 
-def _read_numbers(path: PathLike) -> FloatArray:
+def _load(path: PathLike, required: int = _REQUIRED_COLUMNS) -> tuple[FloatArray, IntArray]:
+    """Return the file as numbers, (n, ``required`` or more), and (n,) the lines of its rows."""
+    try:
+        return _read_numbers(path, required)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file; give a MOT text file with rows {_ROW}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+
+def _read_numbers(path: PathLike, required: int) -> tuple[FloatArray, IntArray]:
     first = next(_filled_lines(path), None)
     if first is None:
-        return np.empty((0, _REQUIRED_COLUMNS))
+        return np.empty((0, required)), np.empty(0, dtype=np.int64)
     number, line = first
     columns = len(line.split(_separator(line)))
-    if columns < _REQUIRED_COLUMNS:
-        raise InputError(f"{path}:{number}: {columns} columns; a row needs {_REQUIRED_COLUMNS} or more: {_ROW}")
+    if columns < required:
+        raise InputError(f"{path}:{number}: {columns} columns; a row needs {required} or more: {_ROW}")
+    lines: list[int] = []
     try:
-        rows = (text for _, text in _filled_lines(path))
-        return np.loadtxt(rows, delimiter=_separator(line), comments=None, ndmin=2)
+        rows = np.loadtxt(_numbered(path, lines), delimiter=_separator(line), comments=None, ndmin=2)
+        return rows, np.array(lines, dtype=np.int64)
     except UnicodeDecodeError:  # a ValueError as well
         raise
     except ValueError as error:
@@ -264,6 +246,13 @@ def _filled_lines(path: PathLike) -> Iterator[tuple[int, str]]:
     """Yield (number from 1, text) of the lines that are not blank: the i-th one is row i of the table."""
     with open(path, encoding="utf-8-sig") as handle:  # Windows editors put a byte order mark before the first number
         yield from ((number, line) for number, line in enumerate(handle, start=1) if line.strip())
+
+
+def _numbered(path: PathLike, lines: list[int]) -> Iterator[str]:
+    """Yield the lines that are not blank, and append their numbers to ``lines``."""
+    for number, line in _filled_lines(path):
+        lines.append(number)
+        yield line
 
 
 def _line_of_row(path: PathLike, row: int) -> int:
@@ -293,11 +282,21 @@ def _is_number(text: str) -> bool:
 def _check_numbers(path: PathLike, rows: FloatArray) -> None:
     """Refuse what no kind of file may hold."""
     _refuse(path, ~np.all(np.isfinite(rows), axis=1), lambda row: "a value is not finite; every field must be a number")
-    whole = np.all(rows[:, :2] == np.floor(rows[:, :2]), axis=1)
-    _refuse(path, ~whole, lambda row: f"frame {rows[row, 0]:g}, id {rows[row, 1]:g}: both must be whole numbers")
-    _refuse(path, rows[:, 0] < 1, lambda row: f"frame {rows[row, 0]:g}: MOT frames count from 1")
+    _check_counters(path, rows[:, :2])
     size = "box of {:g} x {:g} pixels: width and height must be greater than 0"
     _refuse(path, np.any(rows[:, 4:6] <= 0, axis=1), lambda row: size.format(*rows[row, 4:6]))
+
+
+def _check_counters(path: PathLike, rows: FloatArray, first_frame: int = 1) -> None:
+    """Refuse rows (n, 2) of frame and identity that are no whole numbers, and frames before the first."""
+    whole = _whole(rows[:, 0]) & _whole(rows[:, 1])
+    _refuse(path, ~whole, lambda row: f"frame {rows[row, 0]:g}, id {rows[row, 1]:g}: both must be whole numbers")
+    rule = "MOT frames count from 1" if first_frame == 1 else f"the first frame is {first_frame}"
+    _refuse(path, rows[:, 0] < first_frame, lambda row: f"frame {rows[row, 0]:g}: {rule}")
+
+
+def _whole(values: FloatArray) -> BoolArray:
+    return np.isfinite(values) & (values == np.floor(values))
 
 
 def _require_identities(path: PathLike, table: MotTable) -> None:

@@ -18,6 +18,8 @@ class SteadyIoUBalancedNegSampler(IoUBalancedNegSampler):
     are drawn only to fill up. The public QDTrack trained with that.
     """
 
+    floor_thr: float
+
     def _sample_neg(self, *args: Any, **kwargs: Any) -> Tensor:
         """Sample as the parent does in its first call."""
         floor_thr = self.floor_thr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clmot_qd.datasets.mot_layout import find_sequences, list_frames, natural_key
+from clmot_qd.datasets.mot_layout import find_sequences, list_frames, missing_frame, natural_key
 from clmot_qd.errors import InputError
 
 
@@ -113,3 +113,18 @@ def test_no_image(tmp_path: Path) -> None:
     (folder / "seqinfo.ini").write_text("[Sequence]\nimDir=frames\n")
     with pytest.raises(InputError, match=r"frames: no such folder; .* correct imDir"):
         numbers(tmp_path)
+
+
+def test_announced_images(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "seqinfo.ini").write_text("[Sequence]\nimDir=frames\nseqLength=3\nimExt=.png\n")
+    assert numbers(tmp_path) == [(1, "000001.png"), (2, "000002.png"), (3, "000003.png")]
+    (sequence,) = find_sequences(tmp_path)
+    assert list_frames(sequence)[0].path == folder / "frames" / "000001.png"
+
+
+def test_missing_image_is_written_like_the_others(tmp_path: Path) -> None:
+    folder = make(tmp_path, "a", ["00000007.png", "00000009.png"])
+    (sequence,) = find_sequences(tmp_path)
+    assert missing_frame(list_frames(sequence), 8).path == folder / "img1" / "00000008.png"

@@ -11,12 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clmot_qd.datasets.mot_text import (
-    SeqInfo,
     find_duplicate,
     make_table,
     read_detections,
     read_ground_truth,
-    read_seqinfo,
+    read_ground_truth_rows,
     read_tracks,
     write_tracks,
 )
@@ -228,21 +227,54 @@ def test_find_duplicate_is_the_first_repeated_row(pairs: list[tuple[int, int]]) 
     assert find_duplicate(frames, ids) == naive
 
 
-class TestSeqInfo:
-    def test_all_keys(self, tmp_path: Path) -> None:
-        text = "[Sequence]\nname=MOT17-05\nimDir=frames\nframeRate=14\nseqLength=837\nimWidth=640\nimExt=.jpg\n"
-        expected = SeqInfo(name="MOT17-05", image_dir="frames", frame_rate=14, length=837)
-        assert read_seqinfo(put(tmp_path, text, "seqinfo.ini")) == expected
+class TestRowsAsTheyStand:
+    def test_boxes_and_identities_are_not_judged(self, tmp_path: Path) -> None:
+        text = "1,1,2,3,nan,5,1,1,1\n\n1,1,2,3,4,-5,1,99,1\n2,-1,2,3,4,5,0,-1,inf\n"
+        table, lines = read_ground_truth_rows(put(tmp_path, text))
+        assert lines.tolist() == [1, 3, 4]
+        assert np.isnan(table.bboxes[0, 2])
+        assert table.bboxes[1].tolist() == [2, 3, 4, -5]
+        assert table.class_ids.tolist() == [1, 99, -1]
+        assert table.ids.tolist() == [1, 1, -1]
 
-    def test_missing_keys_have_defaults(self, tmp_path: Path) -> None:
-        assert read_seqinfo(put(tmp_path, "[Sequence]\nname=100%\n", "seqinfo.ini")) == SeqInfo(name="100%")
+    @pytest.mark.parametrize("text", [MOT15_WORLD, MOT17])
+    def test_good_files_read_as_ever(self, tmp_path: Path, text: str) -> None:
+        path = put(tmp_path, text)
+        table, _ = read_ground_truth_rows(path)
+        for name, column in vars(read_ground_truth(path)).items():
+            found = getattr(table, name)
+            assert np.where(found == -1, 1, found).tolist() == column.tolist()
 
-    @pytest.mark.parametrize("text", ["name=a\n", "[Other]\nname=a\n", "", "[Sequence]\nno equals sign"])
-    def test_no_seqinfo(self, tmp_path: Path, text: str) -> None:
-        with pytest.raises(InputError, match=r"seqinfo\.ini: not a seqinfo\.ini"):
-            read_seqinfo(put(tmp_path, text, "seqinfo.ini"))
+    def test_world_coordinates_may_be_anything(self, tmp_path: Path) -> None:
+        table, _ = read_ground_truth_rows(put(tmp_path, "1,1,2,3,4,5,1,nan,0.5,inf\n"))
+        assert table.class_ids.tolist() == [-1]
 
-    @pytest.mark.parametrize("line", ["frameRate=fast", "frameRate=0", "seqLength=-1", "seqLength=inf"])
-    def test_bad_number(self, tmp_path: Path, line: str) -> None:
-        with pytest.raises(InputError, match=rf"{line} must be a number greater than 0"):
-            read_seqinfo(put(tmp_path, f"[Sequence]\n{line}\n", "seqinfo.ini"))
+    def test_other_rules(self, tmp_path: Path) -> None:
+        path = put(tmp_path, "0 7 2 3 4 5\n1 7 2 3 4 5\n")
+        table, _ = read_ground_truth_rows(path, first_frame=0, columns=6)
+        assert (table.frames.tolist(), table.scores.tolist(), table.class_ids.tolist()) == ([0, 1], [1, 1], [-1, -1])
+        with pytest.raises(InputError, match=r"gt\.txt:1: 6 columns; a row needs 7 or more"):
+            read_ground_truth_rows(path, first_frame=0)
+        with pytest.raises(InputError, match=r"gt\.txt:1: frame 0: the first frame is 2"):
+            read_ground_truth_rows(path, first_frame=2, columns=6)
+
+    def test_empty_file(self, tmp_path: Path) -> None:
+        table, lines = read_ground_truth_rows(put(tmp_path, "\n"))
+        assert (len(table), len(lines)) == (0, 0)
+
+    @pytest.mark.parametrize(
+        ("row", "message"),
+        [
+            ("1,1,2,3,4", "5 columns, the first row has 9"),
+            ("1,x,2,3,4,5,1,1,1", "'x' is not a number"),
+            ("nan,1,2,3,4,5,1,1,1", "frame nan, id 1: both must be whole numbers"),
+            ("1,inf,2,3,4,5,1,1,1", "frame 1, id inf: both must be whole numbers"),
+            ("0,1,2,3,4,5,1,1,1", "frame 0: MOT frames count from 1"),
+            ("1,1,2,3,4,5,1,1.5,1", "class 1.5: must be a whole number"),
+            ("1,1,2,3,4,5,1,nan,1", "class nan: must be a whole number"),
+        ],
+    )
+    def test_what_cannot_be_read_is_refused(self, tmp_path: Path, row: str, message: str) -> None:
+        path = put(tmp_path, f"{GOOD}\n{row}\n")
+        with pytest.raises(InputError, match=re.escape(f"{path}:3: {message}")):
+            read_ground_truth_rows(path)

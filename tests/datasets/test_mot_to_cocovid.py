@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from clmot_qd.datasets.mot_to_cocovid import CocoVid, convert_mot, format_summary
+from clmot_qd.datasets.mot_to_cocovid import CocoVid, convert_mot
 from clmot_qd.errors import InputError
 
 
@@ -72,7 +72,7 @@ def test_whole_schema(root: Path, tmp_path: Path) -> None:
             "visibility": 1.0,
             "mot_conf": 1.0,
             "mot_class_id": 3,
-            "instance_id": 4,
+            "instance_id": 2,
         },
         {
             "id": 4,
@@ -86,7 +86,7 @@ def test_whole_schema(root: Path, tmp_path: Path) -> None:
             "visibility": 1.0,
             "mot_conf": 1.0,
             "mot_class_id": 1,
-            "instance_id": 2,
+            "instance_id": 3,
         },
         {
             "id": 5,
@@ -100,7 +100,7 @@ def test_whole_schema(root: Path, tmp_path: Path) -> None:
             "visibility": 0.5,
             "mot_conf": 1.0,
             "mot_class_id": 1,
-            "instance_id": 2,
+            "instance_id": 3,
         },
         {
             "id": 6,
@@ -114,7 +114,7 @@ def test_whole_schema(root: Path, tmp_path: Path) -> None:
             "visibility": 0.0,
             "mot_conf": 0.0,
             "mot_class_id": 8,
-            "instance_id": 3,
+            "instance_id": 4,
         },
     ]
 
@@ -125,27 +125,22 @@ def test_mot15_rows_are_pedestrians_and_late_rows_are_dropped(root: Path, tmp_pa
     assert (second["image_id"], second["instance_id"], second["ignore"]) == (2, 1, True)
 
 
-def test_summary(root: Path, tmp_path: Path) -> None:
-    lines = []
-    text = format_summary(convert_mot(root, tmp_path / "out.json", progress=lines.append))
-    assert lines == ["b9 (1 of 3)", "b10 (2 of 3)", "test (3 of 3)"]
-    assert [line.split() for line in text.splitlines()[:5]] == [
-        ["sequence", "frames", "boxes", "identities", "ignored"],
-        ["b9", "2", "2", "1", "1"],
-        ["b10", "4", "4", "3", "1"],
-        ["test", "2", "0", "0", "0"],
-        ["all", "8", "6", "4", "2"],
-    ]
-    assert text.splitlines()[5:] == [
-        "b9: 1 rows of gt.txt dropped, their frames lie outside the images",
-        "test: no gt/gt.txt, frames only",
-    ]
+def test_counts_and_remarks(root: Path, tmp_path: Path) -> None:
+    shown = []
+    result = convert_mot(root, tmp_path / "out.json", progress=lambda frames, total: shown.append(total) or frames)
+    assert shown == [8]
+    counts = [(row.name, row.images, row.counts().boxes, row.counts().identities, row.ignored) for row in result.rows]
+    assert counts == [("b9", 2, 1, 1, 1), ("b10", 4, 3, 2, 1), ("test", 2, 0, 0, 0)]
+    place = root / "b9" / "gt" / "gt.txt"
+    kind = "row of a frame before the first or after the last picture"
+    assert f"skipped 1 x {kind}: {place}:3 (frame 3)" in result.remarks
+    assert f"kept 1 x video without gt/gt.txt, its frames alone: {root / 'test'}" in result.remarks
 
 
 def test_empty_ground_truth_is_said(tmp_path: Path) -> None:
-    make(tmp_path / "data", "a", [1], gt="")
-    text = format_summary(convert_mot(tmp_path / "data", tmp_path / "out.json"))
-    assert text.splitlines()[-1] == "a: no box in gt/gt.txt"
+    folder = make(tmp_path / "data", "a", [1], gt="")
+    (remark,) = convert_mot(tmp_path / "data", tmp_path / "out.json").remarks
+    assert remark == f"kept 1 x video without a box in gt/gt.txt: {folder / 'gt' / 'gt.txt'}"
 
 
 def test_halves_share_identities_and_lose_no_frame(tmp_path: Path) -> None:
@@ -183,7 +178,7 @@ def test_classes(root: Path, tmp_path: Path) -> None:
     assert data["categories"] == [{"id": 1, "name": "pedestrian"}, {"id": 3, "name": "car"}]
     assert {entry["category_id"] for entry in data["annotations"]} == {1, 3}
     assert [entry["id"] for entry in data["annotations"]] == [1, 2, 3, 4, 5]
-    with pytest.raises(InputError, match="class 'people' is none of MOT's: pedestrian, person_on_vehicle, car"):
+    with pytest.raises(InputError, match="'people' is none of MOT: pedestrian, person_on_vehicle, car"):
         convert(root, tmp_path / "out.json", classes=["people"])
 
 
@@ -198,14 +193,18 @@ def test_no_identities(tmp_path: Path) -> None:
     data = convert(tmp_path / "data", tmp_path / "out.json", identities=False)
     assert len(data["annotations"]) == 2
     assert not any("instance_id" in entry for entry in data["annotations"])
-    with pytest.raises(InputError, match=r"gt\.txt:1: id -1"):
-        convert(tmp_path / "data", tmp_path / "out.json")
+    result = convert_mot(tmp_path / "data", tmp_path / "out.json")
+    place = f"{tmp_path}/data/a/gt/gt.txt"
+    assert result.remarks == [f"kept 2 x box without an identity: {place}:1; {place}:2"]
 
 
 def test_missing_image_between_others(tmp_path: Path) -> None:
     make(tmp_path / "data", "a", [1, 3], "1,1,1,2,3,4,1,1,1\n2,1,1,2,3,4,1,1,1\n")
-    with pytest.raises(InputError, match=r"gt\.txt: frame 2 has ground truth, but no image in .*img1"):
+    with pytest.raises(InputError, match=r"000002\.png: no such picture \(named in .*gt\.txt:2\)"):
         convert(tmp_path / "data", tmp_path / "out.json")
+    data = convert(tmp_path / "data", tmp_path / "out.json", images="skip-bad")
+    assert [(image["frame_id"], image["mot_frame_id"]) for image in data["images"]] == [(0, 1), (1, 3)]
+    assert [entry["image_id"] for entry in data["annotations"]] == [1]
 
 
 def test_gap_without_boxes_is_fine(tmp_path: Path) -> None:
@@ -224,7 +223,7 @@ def test_ground_truth_of_other_images(tmp_path: Path) -> None:
 def test_unreadable_image(tmp_path: Path) -> None:
     folder = make(tmp_path / "data", "a", [1, 2])
     (folder / "img1" / "000001.png").write_text("no image")
-    with pytest.raises(InputError, match=r"000001\.png: not a readable image"):
+    with pytest.raises(InputError, match=r"000001\.png: not a readable picture"):
         convert(tmp_path / "data", tmp_path / "out.json")
 
 
@@ -250,19 +249,19 @@ def test_real_sequences(
     shared_data: Path, tmp_path: Path, part: str, sequence: str, classes, frames: int, boxes: int, identities: int
 ) -> None:
     options = {} if classes is None else {"classes": classes}
-    (row,) = convert_mot(shared_data / part, tmp_path / "out.json", sequences=[sequence], **options)
-    assert (row.frames, row.boxes, row.identities, row.dropped) == (frames, boxes, identities, 0)
+    result = convert_mot(shared_data / part, tmp_path / "out.json", sequences=[sequence], **options)
+    assert not any("skipped" in remark for remark in result.remarks)
     data = json.loads((tmp_path / "out.json").read_text())
-    assert len(data["images"]) == frames
+    assert (len(data["images"]), len(data["annotations"])) == (frames, boxes)
     assert len({entry["instance_id"] for entry in data["annotations"]}) == identities
     assert all((shared_data / part / image["file_name"]).exists() for image in data["images"])
 
 
 def test_real_parts_of_seven_sequences(shared_data: Path, tmp_path: Path) -> None:
-    rows = convert_mot(shared_data / "MOT17-mini" / "train", tmp_path / "out.json", detector="FRCNN")
-    assert sum(row.frames for row in rows) == 39
-    instances = [entry["instance_id"] for entry in json.loads((tmp_path / "out.json").read_text())["annotations"]]
-    assert set(instances) == set(range(1, sum(row.identities for row in rows) + 1))
+    result = convert_mot(shared_data / "MOT17-mini" / "train", tmp_path / "out.json", detector="FRCNN")
+    assert result.counts().images == 39
+    instances = {entry["instance_id"] for entry in json.loads((tmp_path / "out.json").read_text())["annotations"]}
+    assert instances == set(range(1, len(instances) + 1))
 
 
 def test_the_file_is_read_by_mmdet(root: Path, tmp_path: Path) -> None:

@@ -1,8 +1,15 @@
-# Table 1 of CL-MOT: six data sets, 53.5k images, boxes only. Each is a COCO-format file with its images; tested on
-# MOT15. MOT17 comes from tools/mot2cocovid.py; for the other five bring COCO files with a class "pedestrian".
+# Table 1 of CL-MOT: six data sets, 53.5k images, boxes only, each laid out as downloaded; docs/data.md has the commands.
+# Tested on MOT15, two of whose training sequences (ETH-Bahnhof, ETH-Sunnyday) are in ETHZ: so it is in the paper.
 _base_ = "./mot15.py"
 
-folders = ("MOT17", "Caltech", "CityPersons", "CUHK-SYSU", "PRW", "ETHZ")
+folders = {  # folder below data/ -> where its pictures are
+    "MOT17": "train/",
+    "Caltech": "",
+    "CityPersons": "leftImg8bit/train/",
+    "CUHK-SYSU": "Image/SSM/",
+    "PRW": "frames/",
+    "ETHZ": "",
+}
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -12,12 +19,12 @@ train_dataloader = dict(
                 type="CocoDetectionDataset",
                 data_root=f"data/{folder}/",
                 ann_file="annotations/train.json",
-                data_prefix=dict(img="train/"),
+                data_prefix=dict(img=pictures),
                 metainfo=dict(classes=("pedestrian",)),
                 filter_cfg=dict(filter_empty_gt=True, min_size=4),
                 pipeline=_base_.two_view_pipeline,
             )
-            for folder in folders
+            for folder, pictures in folders.items()
         ],
     )
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from mmdet.datasets.transforms import PackTrackInputs
 from mmdet.structures import DetDataSample, TrackDataSample
 
+from clmot_qd.datasets.detections import read_detection_file, write_cache
 from clmot_qd.datasets.transforms import Letterbox, LoadPublicDetections
 from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_network, scaling_of
@@ -118,5 +120,39 @@ def test_boxes_stay_original_whatever_the_pipeline_does_to_the_picture(root: Pat
     assert network[0].tolist() == [5, 35, 20, 55]  # half the size, 25 pixels of margin above
 
 
+@pytest.mark.parametrize("kind", ["csv", "json", "npz", "pattern"])
+def test_other_formats_give_the_same_boxes(root: Path, tmp_path: Path, kind: str) -> None:
+    rows = [[float(cell) for cell in line.split(",")] for line in ROWS.split()]
+    where: dict[str, Any] = dict(root=tmp_path / "all" / f"found.{kind}", det=None)
+    where["root"].parent.mkdir()
+    if kind == "csv":
+        lines = [f"{r[6]},clip,{r[0]:.0f},{r[2]},{r[3]},{r[4]},{r[5]}" for r in rows]
+        where["root"].write_text("\n".join(["score,video,frame,x,y,w,h", *lines, "1,other,1,0,0,9,9"]))
+    elif kind == "json":
+        entries = [dict(frame=r[0], bbox=r[2:6], score=r[6]) for r in rows]
+        where["root"].write_text(json.dumps({"other": [dict(frame=1, bbox=[0, 0, 9, 9], score=1)], "clip": entries}))
+    elif kind == "npz":
+        table = next(iter(read_detection_file(root / "clip" / "det" / "det.txt").videos.values()))
+        for name in ("clip", "other"):
+            write_cache(where["root"].parent, name, table, ("pedestrian",), {})
+        where["root"] = where["root"].parent
+    else:
+        (tmp_path / "all" / "clip.txt").write_text(ROWS)
+        where = dict(root=tmp_path / "all", det="{video}.txt")
+    for number in (1, 2, 3, 4):
+        expected = boxes_of(LoadPublicDetections(str(root)), frame(number))
+        assert boxes_of(LoadPublicDetections(**where), frame(number)) == expected
+    if kind != "pattern":
+        with pytest.raises(InputError, match="no video 'nobody'; it has "):
+            boxes_of(LoadPublicDetections(**where), frame(1, "nobody"))
+
+
+def test_a_file_of_several_videos_is_no_file_of_a_sequence(root: Path) -> None:
+    (root / "clip" / "det" / "det.csv").write_text("video,frame,x,y,w,h\na,1,0,0,9,9\nb,1,0,0,9,9\n")
+    with pytest.raises(InputError, match=r"det\.csv: is about 2 videos; give it as 'root', with det=None"):
+        boxes_of(LoadPublicDetections(str(root), det="det/det.csv"), frame(1))
+
+
 def test_repr_names_the_arguments() -> None:
-    assert repr(LoadPublicDetections("a", 0.3, 0)) == "LoadPublicDetections(root='a', min_score=0.3, frame_offset=0)"
+    arguments = "root='a', min_score=0.3, frame_offset=0, det='b'"
+    assert repr(LoadPublicDetections("a", 0.3, 0, "b")) == f"LoadPublicDetections({arguments})"

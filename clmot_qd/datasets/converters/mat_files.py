@@ -1,0 +1,116 @@
+"""Reading MATLAB files, with every mistake named.
+
+``scipy.io.loadmat`` without its squeezing: then a file always has the same form, however many elements a list has.
+Numbers and texts are 2-D arrays, a cell array is an array of objects, a struct array has named fields.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+from clmot_qd.errors import InputError
+
+# What scipy raises for files that end too early or are something else.
+_BROKEN = (ValueError, TypeError, IndexError, OSError, zlib.error, MatReadError)
+
+
+def load_variable(path: Path, *names: str) -> npt.NDArray[Any]:
+    """Read a variable of a MATLAB file of version 4 to 7.
+
+    Args:
+        path: The file, whatever its suffix.
+        names: What the variable may be called; the first that is there is taken.
+
+    Raises:
+        InputError: The file is missing, cut off, no MATLAB file, of version 7.3, or has none of the variables.
+    """
+    content = _load(path)
+    for name in names:
+        if name in content:
+            return np.asarray(content[name])
+    there = ", ".join(key for key in content if not key.startswith("__")) or "nothing"
+    raise InputError(f"{path}: no variable {' or '.join(map(repr, names))}; it holds {there}")
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the folder layout") from error
+    try:
+        with stream:
+            return loadmat(stream)
+    except NotImplementedError as error:
+        advice = "in MATLAB, load it and save it with '-v7'"
+        raise InputError(f"{path}: a MATLAB file of version 7.3, which is not read here; {advice}") from error
+    except _BROKEN as error:
+        raise InputError(f"{path}: no MATLAB file that can be read: truncated? Download it again") from error
+
+
+def cells(value: Any, place: str) -> list[Any]:
+    """Return the elements of a cell array; an empty matrix has none.
+
+    Raises:
+        InputError: It is something else.
+    """
+    array = np.asarray(value)
+    if array.size == 0:
+        return []
+    if array.dtype != object:
+        raise InputError(f"{place}: no cell array")
+    return list(array.ravel())
+
+
+def records(value: Any, fields: Sequence[str], place: str) -> list[Any]:
+    """Return the elements of a struct array that have some fields; an empty matrix has none.
+
+    Raises:
+        InputError: It is something else, or a field is missing.
+    """
+    array = np.asarray(value)
+    if array.size == 0:
+        return []
+    names = array.dtype.names or ()
+    for field in fields:
+        if field not in names:
+            raise InputError(f"{place}: no field {field!r}; it has {', '.join(names) or 'none'}")
+    return list(array.ravel())
+
+
+def text(value: Any, place: str) -> str:
+    """Return a text; an empty matrix is an empty text.
+
+    Raises:
+        InputError: It is something else.
+    """
+    array = np.asarray(value)
+    if array.size == 0:
+        return ""
+    if array.dtype.kind != "U" or array.size > 1:
+        raise InputError(f"{place}: no text")
+    return str(array.ravel()[0])
+
+
+def numbers(value: Any, columns: int, place: str) -> npt.NDArray[np.float64]:
+    """Return a matrix of numbers; an empty one has no rows.
+
+    Returns:
+        (n, columns).
+
+    Raises:
+        InputError: It is something else.
+    """
+    array = np.asarray(value)
+    if array.size == 0:
+        return np.empty((0, columns))
+    if array.dtype.kind not in "biuf" or array.ndim != 2 or array.shape[1] != columns:
+        raise InputError(f"{place}: no matrix of numbers with {columns} columns")
+    return array.astype(np.float64)

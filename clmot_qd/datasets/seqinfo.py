@@ -1,0 +1,66 @@
+"""What MOTChallenge's ``seqinfo.ini`` says of a sequence."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass
+from pathlib import Path
+
+from clmot_qd.datasets.mot_text import PathLike
+from clmot_qd.errors import InputError
+
+
+@dataclass(frozen=True)
+class SeqInfo:
+    """What a ``seqinfo.ini`` says of its sequence; None where it says nothing.
+
+    ``length`` is the length of the whole sequence: there may be fewer images beside the file. ``frame_rate`` is in Hz.
+    """
+
+    name: str | None = None
+    image_dir: str = "img1"
+    frame_rate: float = 30.0
+    length: int | None = None
+    width: int | None = None
+    height: int | None = None
+    image_suffix: str = ".jpg"
+
+
+def read_seqinfo(path: PathLike) -> SeqInfo:
+    """Read a ``seqinfo.ini``; keys that are not there take the defaults of :class:`SeqInfo`.
+
+    Raises:
+        InputError: The file is not of that form; the message names the key.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(Path(path).read_text(encoding="utf-8-sig"), source=str(path))
+        section = parser["Sequence"]
+    except (configparser.Error, KeyError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a seqinfo.ini with a [Sequence] section; mend it or remove it") from error
+    return SeqInfo(
+        name=section.get("name"),
+        image_dir=section.get("imDir", SeqInfo.image_dir),
+        frame_rate=_positive_number(path, section, "frameRate") or SeqInfo.frame_rate,
+        length=_count(path, section, "seqLength"),
+        width=_count(path, section, "imWidth"),
+        height=_count(path, section, "imHeight"),
+        image_suffix=section.get("imExt", SeqInfo.image_suffix),
+    )
+
+
+def _count(path: PathLike, section: configparser.SectionProxy, key: str) -> int | None:
+    return int(_positive_number(path, section, key) or 0) or None
+
+
+def _positive_number(path: PathLike, section: configparser.SectionProxy, key: str) -> float | None:
+    text = section.get(key)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise InputError(f"{path}: {key}={text} must be a number greater than 0")
+    return value
