@@ -17,6 +17,7 @@ from mmengine.registry import init_default_scope
 
 from clmot_qd.apis.class_lists import configured_classes
 from clmot_qd.apis.running import load_config
+from clmot_qd.evaluation.protocols import get_protocol
 
 FOLDER = REPOSITORY / "configs" / "qdtrack"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -261,11 +262,22 @@ def test_classes_agree(name: str) -> None:
         assert lists == [(), ()]
         files = {info.classes for info in (d.metainfo for d in _datasets(config))}
         assert files == {"data/tao/annotations/tao_classes.txt"}
-        assert config.test_evaluator.classes is None
+        assert config.test_evaluator.type == "TrackMapMetric"
+        assert config.test_evaluator.get("classes") is None
         return
     assert lists[0] == lists[1]
     assert counts == {len(lists[0])}
-    assert tuple(config.test_evaluator.get("classes", ("pedestrian",))) == lists[0]
+    scored = config.test_evaluator.get("classes", ("pedestrian",))
+    assert set(scored or get_protocol(config.test_evaluator.protocol).classes) == set(lists[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol"), [("bdd100k", "bdd100k"), ("waymo", "waymo"), ("mot20", "mot20"), ("mot17", "mot")]
+)
+def test_benchmarks_are_scored_by_their_own_protocol(name: str, protocol: str) -> None:
+    evaluators = [loaded(found).test_evaluator for found in NAMES if found.split("12e_")[-1].split("_")[0] == name]
+    assert evaluators
+    assert {evaluator.get("protocol", "mot") for evaluator in evaluators} == {protocol}
 
 
 def _datasets(config: Config) -> list[ConfigDict]:

@@ -69,7 +69,7 @@ def _write_frame(
             annotation = dict(
                 id=len(content["annotations"]) + 1, image_id=image_id, video_id=video, category_id=category, bbox=box
             )
-            annotation |= dict(area=720.0, iscrowd=0, ignore=False, visibility=1.0)
+            annotation |= dict(area=720.0, iscrowd=0, ignore=False, visibility=1.0, difficulty=1 + person % 2)
             if identities:
                 annotation["instance_id"] = 4 * video + person + 1 + 100 * category
             content["annotations"].append(annotation)
@@ -105,7 +105,7 @@ def shrink(config: Any, ann_file: Path) -> Any:
         config.update(_tiny_step(kind, ann_file))
         if isinstance(config.get("init_cfg"), dict) and config["init_cfg"]["type"] == "Pretrained":
             config["init_cfg"] = None
-        if kind == "TrackEvalMetric":
+        if kind in ("TrackEvalMetric", "TrackMapMetric"):
             config["ann_file"] = str(ann_file)
         if "num_workers" in config:
             config.update(num_workers=0, persistent_workers=False)

@@ -12,6 +12,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("checkpoint", help="trained weights")
     parser.add_argument("--out", help="also write the numbers to this JSON file")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights (default: 0)")
+    parser.add_argument("--cache", metavar="FOLDER", help="keep the detections there, and use those that are there")
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
     return parser.parse_args(argv)
 
@@ -21,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.apis.comparison import compare_embeddings, comparison_table, write_comparison
     from clmot_qd.apis.running import parse_options
 
-    scores = compare_embeddings(args.config, args.checkpoint, parse_options(args.cfg_options), args.seed)
+    scores = compare_embeddings(
+        args.config, args.checkpoint, parse_options(args.cfg_options), args.seed, cache=args.cache
+    )
     print("\n" + comparison_table(scores))
     if args.out:
         write_comparison(scores, args.out)

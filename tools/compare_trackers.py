@@ -21,6 +21,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="a line of the table: changes to the tracker, or with type=... another tracker; repeatable",
     )
     parser.add_argument("--out", help="also write the numbers to this JSON file")
+    parser.add_argument("--cache", metavar="FOLDER", help="keep the detections there, and use those that are there")
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
     return parser.parse_args(argv)
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.apis.running import parse_options
 
     rows = {name: parse_tracker_options(pairs) for name, *pairs in args.row} if args.row else TABLE_4
-    scores = compare_trackers(args.config, args.checkpoint, rows, parse_options(args.cfg_options))
+    scores = compare_trackers(args.config, args.checkpoint, rows, parse_options(args.cfg_options), cache=args.cache)
     print("\n" + comparison_table(scores))
     if args.out:
         write_comparison(scores, args.out)

@@ -1,7 +1,9 @@
-"""Score MOT result files against ground truth: HOTA, MOTA, IDF1 and their parts, per sequence and over all.
+"""Score result files against ground truth: HOTA, MOTA, IDF1 and their parts, per sequence and over all; track mAP.
 
 python tools/eval_tracks.py --gt data/MOT17/train --detector SDP --pred results/
 python tools/eval_tracks.py --gt annotations/half-val.json --pred results/ --classes car pedestrian --out all.json
+python tools/eval_tracks.py --gt annotations/box_track_20_val.json --pred results/ --protocol bdd100k --jobs 8
+python tools/eval_tracks.py --gt annotations/tao_val.json --pred tao_val_results.json --protocol tao
 """
 
 from __future__ import annotations
@@ -9,22 +11,51 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gt", required=True, help="CocoVID annotation file, or folder of MOTChallenge sequences")
-    parser.add_argument("--pred", required=True, help="folder with one SEQUENCE.txt per sequence")
+    parser.add_argument(
+        "--pred",
+        required=True,
+        help="folder of SEQUENCE.txt; BDD100K's JSON (a file, or a folder of VIDEO.json); TAO's or CocoVID's JSON",
+    )
+    parser.add_argument(
+        "--pred-format", metavar="NAME", help="mot, bdd100k, tao or cocovid (default: look at the file)"
+    )
     parser.add_argument("--sequences", nargs="+", metavar="NAME", help="score only these")
     parser.add_argument("--detector", help="of MOT17's three copies score DPM, FRCNN or SDP")
-    parser.add_argument("--classes", nargs="+", default=["pedestrian"], metavar="NAME", help="classes to score")
     parser.add_argument(
-        "--distractors", nargs="*", metavar="CLASS", help="classes that do not count (default: MOT17's; empty: none)"
+        "--protocol",
+        default="mot",
+        help="mot, mot20, bdd100k, waymo, plain: docs/evaluation.md; tao: docs/evaluation_formats.md (default: mot)",
     )
-    parser.add_argument("--backends", nargs="+", default=["trackeval", "motmetrics"], metavar="NAME")
-    parser.add_argument("--iou-thr", type=float, default=0.5, help="least IoU of a match (default: %(default)s)")
+    parser.add_argument(
+        "--metric",
+        choices=("hota", "track-map"),
+        help="HOTA, CLEAR and Identity, or track mAP at 3D IoU (default: hota; with --protocol tao: track-map)",
+    )
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="classes to score (default: the protocol's)")
+    parser.add_argument(
+        "--distractors",
+        nargs="*",
+        metavar="CLASS",
+        help="classes that do not count (default: those of the protocol; empty: none)",
+    )
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        default=["trackeval", "motmetrics"],
+        metavar="NAME",
+        help="trackeval, motmetrics, motmetrics-plain, waymo (default: the first two)",
+    )
+    parser.add_argument("--iou-thr", type=float, help="least IoU of a match (default: the protocol's)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the sequences (default: %(default)s)")
     parser.add_argument("--out", help="JSON file for all numbers")
+    parser.add_argument("--trackeval-out", metavar="FOLDER", help="write the files that TrackEval's scripts write")
     return parser.parse_args(argv)
 
 
@@ -32,18 +63,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Read, score, print."""
     args = parse_args(argv)
     from clmot_qd.evaluation.evaluate import evaluate_tracks
-    from clmot_qd.evaluation.result_files import read_results, read_truth
+    from clmot_qd.evaluation.formats import read_predictions
+    from clmot_qd.evaluation.result_files import read_truth
+    from clmot_qd.evaluation.trackeval_files import write_trackeval_files
 
     truth = read_truth(args.gt, args.sequences, args.detector)
+    tracks = read_predictions(args.pred, truth, args.pred_format)
+    if args.metric == "track-map" or (args.protocol == "tao" and args.metric is None):
+        return _score_track_map(args, truth, tracks)
+    if args.protocol == "tao":
+        from clmot_qd.evaluation.track_map_filter import judged
+
+        truth, tracks = judged(truth, tracks)
+        args.protocol = "plain"
     scores = evaluate_tracks(
         truth,
-        read_results(args.pred, truth),
+        tracks,
         classes=args.classes,
         distractors=args.distractors,
         backends=args.backends,
         iou_thr=args.iou_thr,
         progress=lambda line: print(line, file=sys.stderr),
+        protocol=args.protocol,
+        jobs=args.jobs,
     )
+    print(scores.tables())
+    if args.out:
+        scores.write_json(args.out)
+        print(f"written to {args.out}")
+    if args.trackeval_out:
+        write_trackeval_files(scores, args.trackeval_out)
+        print(f"TrackEval's files written to {args.trackeval_out}")
+    return 0
+
+
+def _score_track_map(args: argparse.Namespace, truth: Any, tracks: Any) -> int:
+    """Score track mAP, which knows no distractors and no matching threshold."""
+    from clmot_qd.errors import InputError
+    from clmot_qd.evaluation.track_map import evaluate_track_map
+
+    for option in ("distractors", "iou_thr", "trackeval_out"):
+        if getattr(args, option) is not None:
+            raise InputError(f"--{option.replace('_', '-')} has no meaning for track mAP; leave it out")
+    scores = evaluate_track_map(truth, tracks, args.classes, progress=lambda line: print(line, file=sys.stderr))
     print(scores.tables())
     if args.out:
         scores.write_json(args.out)
@@ -52,7 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    parse_args()  # --help and mistyped options are answered before the package, and with it mmdet, is loaded
+    parse_args()  # --help and mistyped options are answered before the package is loaded
+    sys.modules.setdefault("mmdet", None)  # type: ignore[arg-type]  # scoring needs no network: saves seconds of imports
     from clmot_qd.errors import run_command
 
     run_command(main)

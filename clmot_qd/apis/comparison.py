@@ -5,24 +5,22 @@ from __future__ import annotations
 import copy
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from clmot_qd.apis.class_lists import built_classes, check_class_count
-from clmot_qd.apis.running import explain_build, load_config, load_weights, require_keys, track_evaluator
-from clmot_qd.apis.track_table import stack_tracks
+from clmot_qd.apis.detection_cache import ConfiguredVideos, fill_cache, prepare_config
+from clmot_qd.apis.detections import track_video
+from clmot_qd.apis.running import explain_build
+from clmot_qd.datasets.detections import CacheFolder
 from clmot_qd.datasets.mot_text import MotTable
 from clmot_qd.errors import InputError
-from clmot_qd.evaluation import evaluate_tracks, read_cocovid
-from clmot_qd.evaluation.evaluate import TrackScores
+from clmot_qd.evaluation import TrackScores, evaluate_tracks
 from clmot_qd.files import write_text
-from clmot_qd.geometry import boxes_to_original, scaling_of
-from clmot_qd.trackers import Tracks
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -42,33 +40,13 @@ TABLE_4: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class FrameDetections:
-    """Detections of one frame with both models' embeddings of them.
-
-    Attributes:
-        sequence: Name of the video.
-        frame: Its frame number, as result files count.
-        bboxes: (n, 4) xyxy, original image.
-        scores: (n,).
-        labels: (n,) class index.
-        embeds: Embeddings (n, C) by kind; None for motion only.
-    """
-
-    sequence: str
-    frame: int
-    bboxes: np.ndarray
-    scores: np.ndarray
-    labels: np.ndarray
-    embeds: dict[str, np.ndarray | None]
-
-
 def compare_embeddings(
     config: str,
     checkpoint: str | PathLike[str],
     options: dict[str, Any] | None = None,
     seed: int = 0,
     progress: Callable[[str], None] = print,
+    cache: str | PathLike[str] | None = None,
 ) -> dict[str, TrackScores]:
     """Track the test set of ``config`` three times from the same detections.
 
@@ -78,6 +56,8 @@ def compare_embeddings(
         options: Keys of the configuration to change.
         seed: Of the random weights.
         progress: Receives a line now and then.
+        cache: Folder that keeps the detections for the next time (:mod:`clmot_qd.apis.detection_cache`); None: a
+            temporary one. Memory holds one video at a time.
 
     Returns:
         Scores for "trained embeddings", "random-weight embeddings" (the same network, untrained, on the same boxes) and
@@ -88,9 +68,13 @@ def compare_embeddings(
         InputError: Configuration, checkpoint or data are missing or do not fit.
     """
     loaded = _prepared(config, options)
-    tracker = loaded.model.tracker
-    ways = {kind: (tracker, kind) for kind in (TRAINED, RANDOM)} | {MOTION: (_without_appearance(tracker), MOTION)}
-    return _compare(loaded, checkpoint, ways, _untrained(loaded, seed), progress)
+    tracker, random = loaded.model.tracker, f"random{seed}"
+    ways = {
+        TRAINED: (tracker, ""),
+        RANDOM: (tracker, random),
+        MOTION: (_without_appearance(tracker), None),
+    }
+    return _compare(loaded, checkpoint, ways, {random: untrained_model(loaded, seed)}, progress, cache)
 
 
 def compare_trackers(
@@ -99,6 +83,7 @@ def compare_trackers(
     trackers: Mapping[str, dict[str, Any]],
     options: dict[str, Any] | None = None,
     progress: Callable[[str], None] = print,
+    cache: str | PathLike[str] | None = None,
 ) -> dict[str, TrackScores]:
     """Detect the objects of the test set once and track them with each of several trackers.
 
@@ -108,6 +93,8 @@ def compare_trackers(
         trackers: Name of a row -> arguments of its tracker; without ``type`` they change the configuration's tracker.
         options: Keys of the configuration to change.
         progress: Receives a line now and then.
+        cache: Folder that keeps the detections for the next time (:mod:`clmot_qd.apis.detection_cache`); None: a
+            temporary one. Memory holds one video at a time.
 
     Returns:
         Scores by the names of ``trackers``.
@@ -116,107 +103,72 @@ def compare_trackers(
         InputError: Configuration, checkpoint, data or a tracker's arguments are missing or do not fit.
     """
     loaded = _prepared(config, options)
-    ways = {name: (_changed(loaded.model.tracker, change), TRAINED) for name, change in trackers.items()}
-    return _compare(loaded, checkpoint, ways, None, progress)
+    ways = {name: (_changed(loaded.model.tracker, change), "") for name, change in trackers.items()}
+    return _compare(loaded, checkpoint, ways, {}, progress, cache)
+
+
+# Name of a row -> the tracker's configuration, and the kind of embeddings it is given (None: no embeddings).
+Ways = Mapping[str, tuple[dict[str, Any], str | None]]
 
 
 def _prepared(config: str, options: dict[str, Any] | None) -> Config:
-    from mmengine.registry import init_default_scope
-
-    loaded = load_config(config, options)
-    init_default_scope(loaded.get("default_scope", "mmdet"))
-    require_keys(loaded, "test_dataloader")
+    loaded = prepare_config(config, options)
     if not loaded.model.get("tracker"):
         raise InputError(f"{config}: model.tracker is not set: there is nothing to compare with")
-    loaded.test_dataloader.batch_size = 1
     return loaded
 
 
 def _compare(
     config: Config,
     checkpoint: str | PathLike[str],
-    ways: Mapping[str, tuple[dict[str, Any], str]],
-    untrained: Any | None,
+    ways: Ways,
+    untrained: Mapping[str, Any],
     progress: Callable[[str], None],
+    cache: str | PathLike[str] | None,
 ) -> dict[str, TrackScores]:
-    """Detect once, then track in each way: a tracker's configuration, and the kind of embeddings it is given."""
-    from mmengine.runner import Runner
-
+    """Detect once, then track in each way."""
     for name, (tracker, _) in ways.items():  # a mistake shows before the network runs
         _build_tracker(tracker, name)
-    loader = explain_build(lambda: Runner.build_dataloader(config.test_dataloader))
-    scoring = _Scoring(config, built_classes(loader.dataset))
-    frames = list(_detect(config, checkpoint, loader, untrained, scoring.truth.frame_index, progress))
-    return scoring.of(frames, ways, progress)
+    scoring = _Scoring(config)
+
+    def tell(done: int, total: int) -> None:
+        if done % 50 == 0:
+            progress(f"detecting: frame {done} of {total}")
+
+    with nullcontext(cache) if cache is not None else TemporaryDirectory(prefix="clmot_qd-") as folder:
+        fill_cache(folder, scoring.source, checkpoint, untrained, progress=tell)
+        return scoring.of(folder, ways, progress)
 
 
 class _Scoring:
-    """Ground truth and protocol of a configuration's test set; ``labels`` are the names that labels stand for."""
+    """Test set and protocol of a configuration; its classes are the names that labels stand for."""
 
-    def __init__(self, config: Config, labels: tuple[str, ...]) -> None:
-        evaluator = track_evaluator(config)
-        self.distractors = evaluator.get("distractors")
-        self.truth = read_cocovid(evaluator["ann_file"])
-        self.classes = evaluator.get("classes", ("pedestrian",)) or self.truth.occurring_classes()
-        self.labels = labels or self.classes
+    def __init__(self, config: Config) -> None:
+        self.source = ConfiguredVideos(config)
+        self.truth = self.source.truth
+        self.classes = self.source.scored_classes()
+        rules = ("distractors", "protocol", "iou_thr")
+        self.rules = {key: self.source.evaluator[key] for key in rules if key in self.source.evaluator}
+        self.numbers = self.truth.class_numbers(self.source.classes or self.classes)
 
-    def of(
-        self,
-        frames: list[FrameDetections],
-        ways: Mapping[str, tuple[dict[str, Any], str]],
-        progress: Callable[[str], None],
-    ) -> dict[str, TrackScores]:
-        """Scores of each way."""
+    def of(self, folder: str | PathLike[str], ways: Ways, progress: Callable[[str], None]) -> dict[str, TrackScores]:
+        """Scores of each way, tracking the videos of a cache folder."""
         scores = {}
         for name, (tracker, kind) in ways.items():
             progress(f"tracking: {name}")
-            tracks = _track(_build_tracker(tracker, name), frames, kind, self.truth.class_numbers(self.labels))
-            scores[name] = evaluate_tracks(self.truth, tracks, self.classes, self.distractors, backends=("trackeval",))
+            videos = CacheFolder(folder, kind or "")
+            tracks = self._track(_build_tracker(tracker, name), videos, without_embeds=kind is None)
+            scores[name] = evaluate_tracks(self.truth, tracks, self.classes, backends=("trackeval",), **self.rules)
         return scores
 
-
-def _detect(
-    config: Config,
-    checkpoint: str | PathLike[str],
-    loader: Any,
-    untrained: Any | None,
-    frame_index: Any,
-    progress: Callable[[str], None],
-) -> Iterator[FrameDetections]:
-    """Run the trained model over the test set; with ``untrained``, read its embeddings of the same boxes too."""
-    import torch
-    from mmdet.registry import MODELS
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = explain_build(lambda: MODELS.build(config.model))
-    classes = built_classes(loader.dataset)
-    check_class_count(model, classes, "test_dataloader")
-    load_weights(model, checkpoint, classes)
-    model = model.to(device).eval()
-    if untrained is not None:
-        untrained = untrained.to(device).eval()
-    total = len(loader)
-    for index, batch in enumerate(loader):
-        if index % 50 == 0:
-            progress(f"detecting: frame {index} of {total}")
-        data = model.data_preprocessor(batch)
-        frame = data["data_samples"][0][0]
-        images = data["inputs"].flatten(0, 1)
-        with torch.no_grad():
-            found = model.detect(model.detector.extract_feat(images), [frame])[0]
-        embeds: dict[str, np.ndarray | None] = {TRAINED: found.embeds.cpu().numpy(), MOTION: None}
-        if untrained is not None:
-            embeds[RANDOM] = untrained.embed_boxes(images, [found.bboxes])[0].cpu().numpy()
-        meta = frame.metainfo
-        sequence, number = frame_index[meta["video_id"], meta["frame_id"]]
-        yield FrameDetections(
-            sequence,
-            number,
-            boxes_to_original(found.bboxes, *scaling_of(meta)).cpu().numpy(),
-            found.scores.cpu().numpy(),
-            found.labels.cpu().numpy(),
-            embeds,
-        )
+    def _track(self, tracker: Any, videos: CacheFolder, without_embeds: bool) -> dict[str, MotTable]:
+        tracks = {}
+        for name in self.source.videos:
+            found = videos[name]
+            if without_embeds:
+                found = replace(found, embeds=None)
+            tracks[name] = track_video(found, tracker, class_ids=self.numbers)
+        return tracks
 
 
 def _changed(tracker: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,7 +200,7 @@ def _build_tracker(config: dict[str, Any], name: str) -> Any:
     return tracker
 
 
-def _untrained(config: Config, seed: int) -> Any:
+def untrained_model(config: Config, seed: int) -> Any:
     """The configuration's model with random weights, whatever checkpoint it would start training from."""
     import torch
     from mmdet.registry import MODELS
@@ -274,18 +226,6 @@ def _drop_pretrained(node: Any) -> None:
             del node["init_cfg"]
         for child in node.values():
             _drop_pretrained(child)
-
-
-def _track(tracker: Any, frames: list[FrameDetections], kind: str, class_numbers: list[int]) -> dict[str, MotTable]:
-    """Tracks of every sequence, with one kind of embeddings."""
-    found: dict[str, tuple[list[Tracks], list[int]]] = {}
-    for frame in frames:
-        if frame.sequence not in found:
-            tracker.reset()
-        tracks, numbers = found.setdefault(frame.sequence, ([], []))
-        tracks.append(tracker.update(frame.bboxes, frame.scores, frame.labels, frame.embeds[kind], frame.frame))
-        numbers.append(frame.frame)
-    return {name: stack_tracks(tracks, numbers, class_numbers) for name, (tracks, numbers) in found.items()}
 
 
 def comparison_table(scores: dict[str, TrackScores]) -> str:

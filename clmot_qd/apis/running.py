@@ -100,7 +100,7 @@ def require_keys(config: Config, *keys: str) -> None:
 
 
 def track_evaluator(config: Config) -> dict:
-    """The ``TrackEvalMetric`` among the test evaluators of a configuration.
+    """The metric of tracks (``TrackEvalMetric``, ``TrackMapMetric``) among the test evaluators of a configuration.
 
     Raises:
         InputError: There is none.
@@ -108,9 +108,9 @@ def track_evaluator(config: Config) -> dict:
     require_keys(config, "test_evaluator")
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
     for evaluator in evaluators:
-        if evaluator.get("type") == "TrackEvalMetric":
+        if evaluator.get("type") in ("TrackEvalMetric", "TrackMapMetric"):
             return evaluator
-    raise InputError("test_evaluator: has no TrackEvalMetric, which this command needs")
+    raise InputError("test_evaluator: has no TrackEvalMetric or TrackMapMetric, which this command needs")
 
 
 def build_runner(config: Config) -> Runner:

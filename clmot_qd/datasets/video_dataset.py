@@ -37,8 +37,8 @@ class CocoVideoDataset(CheckedAnnotations, BaseVideoDataset):
 
     An image without ``video_id`` is a video of one frame. Each frame carries ``video_name``: the ``name`` in 'videos',
     or the id. ``frame_id`` is the file's, so it may start anywhere and have gaps; ``ori_video_length`` is the number of
-    frames listed. Fetch single frames with ``VideoSampler`` (or mmdet's ``TrackImgSampler``), whose samples in test mode
-    come video by video and in order.
+    frames listed. Fetch single frames with ``VideoSampler`` (or mmdet's ``TrackImgSampler``): in test mode they come
+    video by video and in order.
 
     Args:
         check_files: see :class:`CheckedAnnotations`. Everything else is the parent's.

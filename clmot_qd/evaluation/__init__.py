@@ -5,12 +5,15 @@ because it needs mmdet, while everything here needs numpy and scipy alone.
 """
 
 from .evaluate import TrackScores, evaluate_tracks
-from .ground_truth import MOT_DISTRACTORS, GroundTruth, SequenceTruth, read_cocovid, read_mot_root
+from .ground_truth import GroundTruth, SequenceTruth, read_cocovid, read_mot_root
+from .protocols import MOT_DISTRACTORS, PROTOCOLS, Protocol
 from .result_files import read_results, read_truth, write_results
 
 __all__ = [
     "MOT_DISTRACTORS",
+    "PROTOCOLS",
     "GroundTruth",
+    "Protocol",
     "SequenceTruth",
     "TrackScores",
     "evaluate_tracks",

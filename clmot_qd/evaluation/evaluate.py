@@ -2,83 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import MotTable, PathLike, make_table
+from clmot_qd.datasets.mot_text import MotTable, make_table
 from clmot_qd.errors import InputError
-from clmot_qd.evaluation.backends import BACKENDS, OVERALL, Scores, SequenceScores, require_backends
-from clmot_qd.evaluation.ground_truth import GroundTruth
-from clmot_qd.evaluation.scoring_input import check_tracks, prepare
-from clmot_qd.files import write_text
+from clmot_qd.evaluation.backends import BACKENDS, OVERALL, Backend, Counts, require_backends
+from clmot_qd.evaluation.ground_truth import GroundTruth, SequenceTruth
+from clmot_qd.evaluation.protocols import Protocol, get_protocol
+from clmot_qd.evaluation.scores import CLASS_AGNOSTIC, CLASS_MEAN, DETECTION_AVERAGE, TrackScores
+from clmot_qd.evaluation.scoring_input import Overlaps, Rules, check_tracks, prepare
 
-CLASS_AVERAGE = "CLASS AVERAGE"
-_TABLE_COLUMNS = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", "IDSW", "FP", "FN", "MT", "ML", "Frag")
-
-
-@dataclass(frozen=True)
-class TrackScores:
-    """All numbers of one evaluation: ``by_backend[backend][class][sequence or OVERALL][metric]``.
-
-    Percentages are 0 to 100; counts are integers; what is not defined is NaN.
-    """
-
-    by_backend: Mapping[str, Mapping[str, SequenceScores]]
-
-    def overall(self, backend: str, class_name: str | None = None) -> Scores:
-        """Return the scores over all sequences of one class, or of the average of the classes.
-
-        The average is the mean of the percentages and the sum of the counts over the classes that occur in the ground
-        truth or in the predictions.
-        """
-        classes = self.by_backend[backend]
-        if class_name is not None:
-            return classes[class_name][OVERALL]
-        rows = [rows[OVERALL] for rows in classes.values()]
-        return _average([row for row in rows if not _is_absent(row)] or rows)
-
-    def flat(self) -> dict[str, float]:
-        """Return the overall scores for a logger.
-
-        The first backend's keys are ``HOTA``, ``MOTA`` ..., those of the others have its name in front:
-        ``motmetrics/MOTA``. With several classes these are the class average, and ``car/HOTA`` stands beside them.
-        """
-        result: dict[str, float] = {}
-        for index, (backend, classes) in enumerate(self.by_backend.items()):
-            front = "" if index == 0 else f"{backend}/"
-            result |= {f"{front}{key}": value for key, value in self.overall(backend).items()}
-            if len(classes) > 1:
-                for name, rows in classes.items():
-                    result |= {f"{front}{name}/{key}": value for key, value in rows[OVERALL].items()}
-        return result
-
-    def tables(self) -> str:
-        """Lay out one table per backend and class, with a row per sequence and one for all."""
-        parts = []
-        for backend, classes in self.by_backend.items():
-            parts += [_table(f"{backend}: {name}", rows) for name, rows in classes.items()]
-            if len(classes) > 1:
-                rows = {name: rows[OVERALL] for name, rows in classes.items()}
-                parts.append(_table(f"{backend}: classes", rows | {CLASS_AVERAGE: self.overall(backend)}))
-        return "\n\n".join(parts)
-
-    def write_json(self, path: PathLike) -> None:
-        """Write everything, down to the sequences; what is not defined becomes null."""
-        write_text(path, json.dumps(_without_nan(self.by_backend), indent=2) + "\n")
+# Row (a class, or CLASS-AGNOSTIC) -> what counts in it.
+Plan = dict[str, Rules]
+# Backend -> row -> what was counted in one sequence.
+SequenceCounts = dict[str, dict[str, Counts]]
 
 
 def evaluate_tracks(
     truth: GroundTruth,
     tracks: Mapping[str, MotTable],
-    classes: Sequence[str] = ("pedestrian",),
+    classes: Sequence[str] | None = None,
     distractors: Sequence[str] | None = None,
     backends: Sequence[str] = ("trackeval", "motmetrics"),
-    iou_thr: float = 0.5,
+    iou_thr: float | None = None,
     progress: Callable[[str], None] = lambda line: None,
+    protocol: str = "mot",
+    jobs: int = 1,
 ) -> TrackScores:
     """Score predicted tracks.
 
@@ -86,40 +39,37 @@ def evaluate_tracks(
         truth: What is true; see :func:`~clmot_qd.evaluation.ground_truth.read_cocovid` and ``read_mot_root``.
         tracks: Sequence -> predictions. A sequence that is not in here was tracked without any result. The class of a
             prediction is a number of ``truth.categories``; -1 is right as long as one class is scored.
-        classes: Names of the classes to score, each by itself.
-        distractors: Names of the classes on which predictions are neither right nor wrong; None takes
-            :data:`~clmot_qd.evaluation.ground_truth.MOT_DISTRACTORS`, as MOT16 and MOT17 do; an empty list takes none.
-        backends: ``"trackeval"`` (HOTA, CLEAR, Identity) and ``"motmetrics"`` (CLEAR, Identity).
-        iou_thr: Least IoU of a match, in (0, 1]; HOTA has its own series of thresholds.
+        classes: Names of the classes to score, each by itself; None takes those of the protocol.
+        distractors: Names of the classes on which predictions are neither right nor wrong; None takes those of the
+            protocol; an empty list takes none.
+        backends: Names out of :data:`~clmot_qd.evaluation.backends.BACKENDS`.
+        iou_thr: Least IoU of a match, in (0, 1]; None takes the protocol's. HOTA has its own series of thresholds.
         progress: Is given one line per sequence.
+        protocol: Name of one of :data:`~clmot_qd.evaluation.protocols.PROTOCOLS`.
+        jobs: How many processes share the sequences.
 
     Raises:
-        InputError: Unknown class, sequence or backend; a frame that the sequence does not have; an identity twice in
-            a frame.
+        InputError: Unknown class, sequence, protocol or backend; a frame that the sequence does not have; an identity
+            twice in a frame; a protocol with levels and ground truth without.
     """
-    if not 0 < iou_thr <= 1:
+    if iou_thr is not None and not 0 < iou_thr <= 1:
         raise InputError(f"iou_thr is {iou_thr}; it must be greater than 0 and at most 1")
+    if jobs < 1:
+        raise InputError(f"jobs is {jobs}; give the number of processes, 1 or more")
     require_backends(backends)
-    _check(truth, tracks, classes)
-    numbers, removing = truth.class_numbers(classes), truth.distractor_numbers(distractors)
-    inputs: dict[str, dict] = {name: {} for name in classes}
-    for index, (sequence, true) in enumerate(truth.sequences.items(), start=1):
-        progress(f"scoring {sequence} ({index} of {len(truth.sequences)})")
-        found = tracks.get(sequence, _NO_TRACKS)
-        for name, number in zip(classes, numbers):
-            of_class = found.select(np.isin(found.class_ids, (number, -1)))
-            others = [other for other in removing if other != number]
-            inputs[name][sequence] = prepare(true, of_class, number, others, iou_thr)
-    return TrackScores(
-        {backend: {name: BACKENDS[backend](inputs[name], iou_thr) for name in classes} for backend in backends}
-    )
+    rules = get_protocol(protocol)
+    names = list(rules.classes or truth.occurring_classes()) if classes is None else list(classes)
+    _check(truth, tracks, names, rules)
+    plans = _plan(truth, rules, names, distractors, iou_thr)
+    counts = _count_all(truth, tracks, plans, tuple(backends), jobs, progress)
+    easier = {level: _join(counts[level], names, rules, backends, {}) for level in rules.easier_levels}
+    return _join(counts[OVERALL], names, rules, backends, easier)
 
 
-_NO_TRACKS = make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
-
-
-def _check(truth: GroundTruth, tracks: Mapping[str, MotTable], classes: Sequence[str]) -> None:
+def _check(truth: GroundTruth, tracks: Mapping[str, MotTable], classes: Sequence[str], protocol: Protocol) -> None:
     truth.require_scorable(classes)
+    if protocol.easier_levels:
+        truth.require_difficulties()
     for sequence, found in tracks.items():
         if sequence not in truth.sequences:
             raise InputError(f"{truth.source}: no sequence {sequence!r}; it has {', '.join(truth.sequences)}")
@@ -128,38 +78,116 @@ def _check(truth: GroundTruth, tracks: Mapping[str, MotTable], classes: Sequence
         check_tracks(sequence, truth.sequences[sequence], found)
 
 
-def _is_absent(row: Scores) -> bool:
-    """Whether a class neither occurs nor is predicted: then nothing was missed, found or wrong."""
-    return row["FN"] == row["FP"] == row["MT"] == row["ML"] == 0
+def _plan(
+    truth: GroundTruth,
+    protocol: Protocol,
+    classes: Sequence[str],
+    distractors: Sequence[str] | None,
+    iou_thr: float | None,
+) -> dict[str, Plan]:
+    """Return for each level what counts in each row. OVERALL is the level of all objects."""
+    rows = {name: [name] for name in classes}
+    if len(classes) > 1:
+        rows[CLASS_AGNOSTIC] = list(classes)
+    removing = tuple(truth.distractor_numbers(distractors, protocol.distractors))
+    regions = tuple(truth.known_numbers(protocol.regions))
+
+    def rules(names: Sequence[str], hardest: int | None) -> Rules:
+        least = protocol.iou_thr_for(names) if iou_thr is None else iou_thr
+        numbers = tuple(truth.class_numbers(names))
+        return Rules(numbers, removing, regions, protocol.unmarked_are_regions, least, hardest)
+
+    levels: dict[str, int | None] = {OVERALL: None, **protocol.easier_levels}
+    return {level: {row: rules(names, hardest) for row, names in rows.items()} for level, hardest in levels.items()}
 
 
-def _average(rows: Sequence[Scores]) -> Scores:
-    columns = {key: [row[key] for row in rows] for key in rows[0]}
-    return {key: sum(column) if isinstance(column[0], int) else _mean(column) for key, column in columns.items()}
+def _count_all(
+    truth: GroundTruth,
+    tracks: Mapping[str, MotTable],
+    plans: Mapping[str, Plan],
+    backends: Sequence[str],
+    jobs: int,
+    progress: Callable[[str], None],
+) -> dict[str, dict[str, SequenceCounts]]:
+    """Return level -> sequence -> counts, sequences in the order of ``truth``."""
+    tasks = {
+        name: (name, true, tracks.get(name, _NO_TRACKS), plans, backends) for name, true in truth.sequences.items()
+    }
+    results: dict[str, dict[str, SequenceCounts]] = {}
+    for index, (name, result) in enumerate(_run(tasks, jobs), start=1):
+        progress(f"scored {name} ({index} of {len(tasks)})")
+        results[name] = result
+    return {level: {name: results[name][level] for name in tasks} for level in plans}
 
 
-def _mean(values: Sequence[float]) -> float:
-    """Mean of those that are defined."""
-    defined = [value for value in values if not math.isnan(value)]
-    return sum(defined) / len(defined) if defined else math.nan
+def _run(tasks: Mapping[str, tuple], jobs: int) -> Iterator[tuple[str, dict[str, SequenceCounts]]]:
+    """Yield (sequence, counts) as they get ready. Large sequences go first, so that no process is left with one."""
+    if min(jobs, len(tasks)) <= 1:
+        yield from ((name, _count_sequence(*task)) for name, task in tasks.items())
+        return
+    # A forked process has the package already; others would first load it, and with it mmdet.
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    with ProcessPoolExecutor(min(jobs, len(tasks)), multiprocessing.get_context(method)) as pool:
+        order = sorted(tasks, key=lambda name: -len(tasks[name][1].boxes))
+        futures = {pool.submit(_count_sequence, *tasks[name]): name for name in order}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
-def _table(title: str, rows: Mapping[str, Scores]) -> str:
-    columns = [column for column in _TABLE_COLUMNS if column in next(iter(rows.values()))]
-    width = max(len(title), *map(len, rows))
-    lines = [f"{title:<{width}}" + "".join(f"{column:>8}" for column in columns)]
-    for name, row in rows.items():
-        lines.append(f"{name:<{width}}" + "".join(_cell(row[column]) for column in columns))
-    return "\n".join(lines)
+def _count_sequence(
+    name: str, true: SequenceTruth, found: MotTable, plans: Mapping[str, Plan], backends: Sequence[str]
+) -> dict[str, SequenceCounts]:
+    """Return level -> backend -> row -> counts. Overlaps are computed once, for all of them."""
+    overlaps = Overlaps(true, found)
+    result: dict[str, SequenceCounts] = {}
+    for level, plan in plans.items():
+        inputs = {row: prepare(overlaps, rules) for row, rules in plan.items()}
+        result[level] = {
+            backend: {row: BACKENDS[backend].count(name, data) for row, data in inputs.items()} for backend in backends
+        }
+    return result
 
 
-def _cell(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:>8}"
-    return f"{'-':>8}" if math.isnan(value) else f"{value:>8.2f}"
+def _join(
+    by_sequence: Mapping[str, SequenceCounts],
+    classes: Sequence[str],
+    protocol: Protocol,
+    backends: Sequence[str],
+    easier: Mapping[str, TrackScores],
+) -> TrackScores:
+    """Add up what was counted at one level, and read the metrics off it."""
+    groups = {DETECTION_AVERAGE: tuple(classes), **protocol.groups} if len(classes) > 1 else {}
+    by_backend, combined, kept = {}, {}, {}
+    for name in backends:
+        backend = BACKENDS[name]
+        rows = _add_up(backend, {sequence: parts[name] for sequence, parts in by_sequence.items()}, classes, groups)
+        scores = {row: {place: backend.scores(part) for place, part in parts.items()} for row, parts in rows.items()}
+        by_backend[name] = {row: scores.pop(row) for row in classes}
+        if len(classes) > 1:
+            mean = backend.mean({row: rows[row][OVERALL] for row in classes})
+            combined[name] = {CLASS_MEAN: {OVERALL: mean}, **scores}
+        kept[name] = rows
+    return TrackScores(by_backend, combined, easier, kept)
 
 
-def _without_nan(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _add_up(
+    backend: Backend,
+    by_sequence: Mapping[str, Mapping[str, Counts]],
+    classes: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
+) -> dict[str, dict[str, Counts]]:
+    """Return row -> sequence or OVERALL -> counts, with a row for each group that has one of the classes."""
+    rows = {
+        row: {sequence: parts[row] for sequence, parts in by_sequence.items()}
+        for row in next(iter(by_sequence.values()))
+    }
+    for parts in rows.values():
+        parts[OVERALL] = backend.pool(dict(sorted(parts.items())))  # TrackEval's order, which decides the last bit
+    for group, members in groups.items():
+        chosen = {row: rows[row][OVERALL] for row in classes if row in members}
+        if chosen:
+            rows[group] = {OVERALL: backend.pool(chosen)}
+    return rows
+
+
+_NO_TRACKS = make_table(np.empty(0), np.empty(0), np.empty((0, 4)))

@@ -21,9 +21,7 @@ from clmot_qd.datasets.mot_text import (
     read_ground_truth,
 )
 from clmot_qd.errors import InputError
-
-#: Classes whose boxes MOT16 and MOT17 neither reward nor punish. MOT20 adds ``non_mot_vehicle``.
-MOT_DISTRACTORS = ("person_on_vehicle", "static_person", "distractor", "reflection")
+from clmot_qd.evaluation.protocols import MOT_DISTRACTORS
 
 
 @dataclass(frozen=True)
@@ -34,10 +32,16 @@ class SequenceTruth:
         frames: (T,) numbers of the frames, ascending, as result files use them.
         boxes: Boxes of all classes; score 0 marks those that are not to be considered. Identities are -1 where the
             source has none.
+        difficulty: (n,) one for each box, 1 = easy, as Waymo grades objects; None where the source has none.
     """
 
     frames: IntArray
     boxes: MotTable
+    difficulty: IntArray | None = None
+
+    def difficulties(self) -> IntArray:
+        """Return (n,) the difficulty of each box; 1 where the source has none."""
+        return np.ones(len(self.boxes), dtype=np.int64) if self.difficulty is None else self.difficulty
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,13 @@ class GroundTruth:
                 raise InputError(f"{self.source}: no class {name!r}; it has {', '.join(self.categories)}")
         return [self.categories[name] for name in names]
 
-    def distractor_numbers(self, names: Sequence[str] | None) -> list[int]:
-        """Return the numbers of distractor classes; None takes those of :data:`MOT_DISTRACTORS` that the source has."""
-        return self.class_numbers(
-            [name for name in MOT_DISTRACTORS if name in self.categories] if names is None else names
-        )
+    def known_numbers(self, names: Sequence[str]) -> list[int]:
+        """Return the numbers of those of the classes that the source has."""
+        return [self.categories[name] for name in names if name in self.categories]
+
+    def distractor_numbers(self, names: Sequence[str] | None, usual: Sequence[str] = MOT_DISTRACTORS) -> list[int]:
+        """Return the numbers of distractor classes; None takes those of ``usual`` that the source has."""
+        return self.known_numbers(usual) if names is None else self.class_numbers(names)
 
     def occurring_classes(self) -> tuple[str, ...]:
         """Return the names of the classes that have a box to score against, in the order of ``categories``."""
@@ -94,6 +100,15 @@ class GroundTruth:
         if not total:
             names = ", ".join(classes) or "any class"
             raise InputError(f"{self.source}: no box of {names} to score against; is this a test set?")
+
+    def require_difficulties(self) -> None:
+        """Check that objects are graded.
+
+        Raises:
+            InputError: They are not.
+        """
+        if all(truth.difficulty is None for truth in self.sequences.values()):
+            raise InputError(f"{self.source}: no annotation has a 'difficulty', which this protocol's levels need")
 
 
 def _require_identities(place: str, boxes: MotTable) -> None:
@@ -153,7 +168,7 @@ def read_cocovid(path: PathLike) -> GroundTruth:
     return GroundTruth(
         source=str(path),
         categories=categories,
-        sequences={videos[video]: SequenceTruth(np.sort(frames[video]), boxes(video)) for video in order},
+        sequences={videos[video]: SequenceTruth(np.sort(frames[video]), *boxes(video)) for video in order},
         frame_index={
             (image["video_id"], image["frame_id"]): (videos[image["video_id"]], number)
             for image, number in zip(images, numbers)
@@ -204,8 +219,8 @@ def _number_frames(path: PathLike, videos: Mapping[int, str], images: Sequence[d
 
 def _group_boxes(
     path: PathLike, places: Mapping[int, tuple[int, int]], annotations: Sequence[dict[str, Any]]
-) -> Callable[[int], MotTable]:
-    """Return a function video id -> boxes, in the order of the file."""
+) -> Callable[[int], tuple[MotTable, IntArray | None]]:
+    """Return a function video id -> boxes and their difficulty, in the order of the file."""
     for index, entry in enumerate(annotations):
         if entry["image_id"] not in places:
             raise InputError(f"{path}: annotations[{index}] names image {entry['image_id']}, which is not in images")
@@ -219,4 +234,18 @@ def _group_boxes(
         scores=np.array([not (entry.get("ignore") or entry.get("iscrowd")) for entry in annotations]),
         class_ids=np.array([entry["category_id"] for entry in annotations]),
     )
-    return lambda video: table.select(where[:, 0] == video)
+    difficulty = _difficulties(path, annotations)
+    return lambda video: (
+        table.select(where[:, 0] == video),
+        None if difficulty is None else difficulty[where[:, 0] == video],
+    )
+
+
+def _difficulties(path: PathLike, annotations: Sequence[dict[str, Any]]) -> IntArray | None:
+    """Return (n,) the difficulty of each annotation; None if none has one."""
+    missing = [index for index, entry in enumerate(annotations) if "difficulty" not in entry]
+    if len(missing) == len(annotations):
+        return None
+    if missing:
+        raise InputError(f"{path}: annotations[{missing[0]}] has no key 'difficulty', which others have; add it")
+    return np.array([entry["difficulty"] for entry in annotations], dtype=np.int64)

@@ -1,19 +1,19 @@
-"""What the metrics see: one sequence and one class, frame by frame, after MOTChallenge's preprocessing."""
+"""What the metrics see: one sequence and one row of the results, frame by frame, without what does not count."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable, find_duplicate
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import SequenceTruth
+from clmot_qd.evaluation.matching import EPSILON, best_pairs, match_frames
 from clmot_qd.trackers.similarity import pairwise_iou
 
-_EPSILON = float(np.finfo(float).eps)
+# A prediction is in a region with more than this share of its area.
+_REGION_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,9 @@ class ScoringInput:
         truth_ids: Identities (g_t,) of the true boxes, renumbered to 0 .. num_truth_ids - 1.
         track_ids: Identities (p_t,) of the predicted boxes, renumbered to 0 .. num_track_ids - 1.
         similarity: IoU (g_t, p_t) of the pairs.
+        track_scores: Scores (p_t,) of the predicted boxes.
+        iou_thr: Least IoU of a match.
+        hard: Masks (g_t,) of the true boxes that need not be found; None if all must be.
     """
 
     frames: IntArray
@@ -33,38 +36,109 @@ class ScoringInput:
     similarity: list[FloatArray]
     num_truth_ids: int
     num_track_ids: int
+    track_scores: list[FloatArray]
+    iou_thr: float = 0.5
+    hard: list[BoolArray] | None = None
+
+    def without_hard_misses(self) -> ScoringInput:
+        """Return the input for packages that know nothing of hard boxes.
+
+        Those that the MOTChallenge's rule leaves unmatched are gone; those that it matches count like others.
+        """
+        if self.hard is None:
+            return self
+        kept = [~mask for mask in self.hard]
+        for mask, (rows, _) in zip(kept, match_frames(self.truth_ids, self.track_ids, self.similarity, self.iou_thr)):
+            mask[rows] = True
+        truth_ids, num_truth_ids = _renumber([ids[mask] for ids, mask in zip(self.truth_ids, kept)])
+        similarity = [iou[mask] for iou, mask in zip(self.similarity, kept)]
+        return replace(self, truth_ids=truth_ids, num_truth_ids=num_truth_ids, similarity=similarity, hard=None)
 
 
-def prepare(
-    truth: SequenceTruth, tracks: MotTable, class_number: int, distractors: Collection[int], iou_thr: float
-) -> ScoringInput:
-    """Select what counts, as trackeval's ``MotChallenge2DBox.get_preprocessed_seq_data`` does for pedestrians.
+@dataclass(frozen=True)
+class Rules:
+    """What counts in one row of the results; classes are numbers, as in ``MotTable.class_ids``.
 
-    1. Predictions of the class are matched with the true boxes of all classes (largest sum of IoUs, none below
-       ``iou_thr``); those that meet a distractor are removed.
-    2. Of the true boxes those of the class remain, without the ones that are not to be considered (score 0). A
-       prediction on such a box stays and becomes a false positive.
-
-    Args:
-        truth: The sequence.
-        tracks: Its predictions of the class; all their frames must be frames of the sequence (:func:`check_tracks`).
-        class_number: The class, as in ``truth.boxes.class_ids``.
-        distractors: Numbers of the distractor classes.
-        iou_thr: Least IoU of a match.
+    The meaning of the fields is that of :class:`~clmot_qd.evaluation.protocols.Protocol`.
     """
-    boxes = truth.boxes
-    scored = (boxes.class_ids == class_number) & (boxes.scores != 0)
-    on_distractor = np.isin(boxes.class_ids, list(distractors))
-    truth_ids, track_ids, similarity = [], [], []
-    for true, found in zip(_rows_by_frame(truth.frames, boxes), _rows_by_frame(truth.frames, tracks)):
-        iou = pairwise_iou(_to_xyxy(boxes.bboxes[true]), _to_xyxy(tracks.bboxes[found]))
-        keep = ~_meets(iou, on_distractor[true], iou_thr)
-        truth_ids.append(boxes.ids[true][scored[true]])
-        track_ids.append(tracks.ids[found][keep])
-        similarity.append(iou[scored[true]][:, keep])
-    truth_ids, num_truth_ids = _renumber(truth_ids)
-    track_ids, num_track_ids = _renumber(track_ids)
-    return ScoringInput(truth.frames, truth_ids, track_ids, similarity, num_truth_ids, num_track_ids)
+
+    classes: tuple[int, ...]
+    distractors: tuple[int, ...] = ()
+    regions: tuple[int, ...] = ()
+    unmarked_are_regions: bool = False
+    iou_thr: float = 0.5
+    hardest: int | None = None
+
+
+class Overlaps:
+    """One sequence frame by frame: rows of its boxes and predictions, and the IoU of all of them, computed once."""
+
+    def __init__(self, truth: SequenceTruth, tracks: MotTable) -> None:
+        self.truth = truth
+        self.tracks = tracks
+        self.true_rows = _rows_by_frame(truth.frames, truth.boxes)
+        self.found_rows = _rows_by_frame(truth.frames, tracks)
+        self._true, self._found = _to_xyxy(truth.boxes.bboxes), _to_xyxy(tracks.bboxes)
+        self.iou = [
+            pairwise_iou(self._true[true], self._found[found]) for true, found in zip(self.true_rows, self.found_rows)
+        ]
+
+    def inside(self, found: IntArray, true: IntArray) -> FloatArray:
+        """Return the share of the predicted boxes (n,) that lies in each of the true boxes (m,). -> (n, m)."""
+        inner, outer = self._found[found][:, None], self._true[true][None]
+        sides = np.minimum(inner[..., 2:], outer[..., 2:]) - np.maximum(inner[..., :2], outer[..., :2])
+        area = np.prod(inner[..., 2:] - inner[..., :2], axis=2)
+        return np.prod(np.maximum(sides, 0), axis=2) / np.where(area > EPSILON, area, np.inf)
+
+
+def prepare(overlaps: Overlaps, rules: Rules) -> ScoringInput:
+    """Select what counts in one row of the results.
+
+    1. Predictions that meet a distractor are removed, then those that meet nothing and lie in a region
+       (:class:`~clmot_qd.evaluation.protocols.Protocol`).
+    2. Of the true boxes those of the classes remain, without the ones that are not to be considered (score 0).
+    3. Of those, objects that are too hard are marked: they need not be found.
+    """
+    truth, tracks = overlaps.truth, overlaps.tracks
+    truth_rows, track_rows, similarity = _counting_rows(overlaps, rules)
+    truth_ids, num_truth_ids = _renumber([truth.boxes.ids[rows] for rows in truth_rows])
+    track_ids, num_track_ids = _renumber([tracks.ids[rows] for rows in track_rows])
+    hard = None
+    if rules.hardest is not None:
+        hard = [truth.difficulties()[rows] > rules.hardest for rows in truth_rows]
+    return ScoringInput(
+        frames=truth.frames,
+        truth_ids=truth_ids,
+        track_ids=track_ids,
+        similarity=similarity,
+        num_truth_ids=num_truth_ids,
+        num_track_ids=num_track_ids,
+        track_scores=[tracks.scores[rows] for rows in track_rows],
+        iou_thr=rules.iou_thr,
+        hard=hard,
+    )
+
+
+def _counting_rows(overlaps: Overlaps, rules: Rules) -> tuple[list[IntArray], list[IntArray], list[FloatArray]]:
+    """Return for each frame the rows of the true boxes (g,) and of the predictions (p,) that count, and IoU (g, p)."""
+    boxes, tracks = overlaps.truth.boxes, overlaps.tracks
+    scored = np.isin(boxes.class_ids, rules.classes) & (boxes.scores != 0)
+    wanted = np.isin(tracks.class_ids, (*rules.classes, -1))
+    other = ~np.isin(boxes.class_ids, rules.classes)
+    on_distractor = other & np.isin(boxes.class_ids, rules.distractors)
+    region = (other & np.isin(boxes.class_ids, rules.regions)) | ((boxes.scores == 0) & rules.unmarked_are_regions)
+    truth_rows, track_rows, similarity = [], [], []
+    for true, found, iou in zip(overlaps.true_rows, overlaps.found_rows, overlaps.iou):
+        if not wanted[found].all():
+            found, iou = found[wanted[found]], iou[:, wanted[found]]
+        keep = ~_meets(iou, on_distractor[true], rules.iou_thr)
+        iou = iou[scored[true]]
+        if region[true].any():
+            keep &= ~_lost_in(overlaps.inside(found, true[region[true]]), iou, rules.iou_thr)
+        truth_rows.append(true[scored[true]])
+        track_rows.append(found[keep])
+        similarity.append(iou[:, keep])
+    return truth_rows, track_rows, similarity
 
 
 def check_tracks(name: str, truth: SequenceTruth, tracks: MotTable) -> None:
@@ -85,13 +159,19 @@ def check_tracks(name: str, truth: SequenceTruth, tracks: MotTable) -> None:
 def _meets(iou: FloatArray, on_distractor: BoolArray, iou_thr: float) -> BoolArray:
     """Return the mask (p,) of the predictions whose best partner is a distractor. iou (g, p), on_distractor (g,)."""
     meets = np.zeros(iou.shape[1], dtype=bool)
-    if not on_distractor.any():
-        return meets
-    iou = np.where(iou < iou_thr - _EPSILON, 0.0, iou)
-    rows, columns = linear_sum_assignment(iou, maximize=True)
-    matched = iou[rows, columns] > _EPSILON
-    meets[columns[matched & on_distractor[rows]]] = True
+    if on_distractor.any():
+        rows, columns = best_pairs(iou, iou_thr)
+        meets[columns[on_distractor[rows]]] = True
     return meets
+
+
+def _lost_in(inside: FloatArray, iou: FloatArray, iou_thr: float) -> BoolArray:
+    """Return the mask (p,) of the predictions without a partner that lie in a region. inside (p, r), iou (g, p)."""
+    lost: BoolArray = np.any(inside > _REGION_SHARE + EPSILON, axis=1)
+    if lost.any():
+        _, columns = best_pairs(iou, iou_thr)
+        lost[columns] = False
+    return lost
 
 
 def _rows_by_frame(frames: IntArray, table: MotTable) -> list[IntArray]:

@@ -17,8 +17,11 @@ from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.backends import require_backends
 from clmot_qd.evaluation.evaluate import evaluate_tracks
+from clmot_qd.evaluation.formats.registry import require_formats, write_results_in
 from clmot_qd.evaluation.ground_truth import read_cocovid
-from clmot_qd.evaluation.result_files import write_results
+from clmot_qd.evaluation.protocols import get_protocol
+from clmot_qd.evaluation.scores import TrackScores
+from clmot_qd.evaluation.track_map_scores import TrackMapScores
 
 _LEAST_SIDE = 1e-4  # pixels; what is smaller is no box, and a result file could not tell its side from 0
 
@@ -37,18 +40,22 @@ class TrackEvalMetric(BaseMetric):
 
     Args:
         ann_file: CocoVID annotation file.
-        classes: Names of the classes to score; None takes all that have boxes in ``ann_file``, with ``format_only``
-            all that it lists. Predictions of other classes are left out.
-        distractors: Names of the classes on which predictions are neither right nor wrong; None takes MOT17's, as far
-            as the file has them.
+        classes: Names of the classes to score. None takes those of a protocol of several classes, otherwise all that
+            have boxes in ``ann_file``, with ``format_only`` all that it lists. Predictions of other classes are left
+            out.
+        distractors: Names of the classes on which predictions are neither right nor wrong; None takes those of the
+            protocol, as far as the file has them.
         backends: The first one's numbers get the plain keys (``HOTA``, ``MOTA``, ``IDF1`` ...), see
             :meth:`clmot_qd.evaluation.TrackScores.flat`.
-        iou_thr: Least IoU of a match.
-        out_dir: Folder for SEQUENCE.txt (MOT result files) and metrics.json; None writes nothing.
+        iou_thr: Least IoU of a match; None takes the protocol's.
+        out_dir: Folder for result files (see ``out_format``) and metrics.json; None writes nothing.
         format_only: Write the result files and score nothing, for test sets without ground truth.
         collect_device: See ``mmengine.evaluator.BaseMetric``, like the next two.
         prefix: Put before all keys; default ``track``.
         collect_dir: Shared folder for collecting from several machines.
+        protocol: One of :data:`clmot_qd.evaluation.PROTOCOLS`: ``mot``, ``mot20``, ``bdd100k``, ``waymo``, ``plain``.
+        out_format: What is written to ``out_dir``: one or several of ``mot`` (SEQUENCE.txt), ``bdd100k``, ``tao``,
+            ``cocovid`` (a file FORMAT.json each).
 
     Raises:
         InputError: An argument or the file is wrong, or a backend is not installed.
@@ -62,21 +69,25 @@ class TrackEvalMetric(BaseMetric):
         classes: Sequence[str] | None = ("pedestrian",),
         distractors: Sequence[str] | None = None,
         backends: Sequence[str] = ("trackeval", "motmetrics"),
-        iou_thr: float = 0.5,
+        iou_thr: float | None = None,
         out_dir: str | None = None,
         format_only: bool = False,
         collect_device: str = "cpu",
         prefix: str | None = None,
         collect_dir: str | None = None,
+        protocol: str = "mot",
+        out_format: str | Sequence[str] = "mot",
     ) -> None:
         """Read the ground truth and check everything that can be checked without predictions."""
         super().__init__(collect_device, prefix, collect_dir)
         self.truth = read_cocovid(ann_file)
+        self.protocol = get_protocol(protocol)
         self.classes = self._all_classes(format_only) if classes is None else tuple(classes)
         self.distractors = distractors
         self.backends = tuple(backends)
         self.iou_thr = iou_thr
         self.out_dir = None if out_dir is None else Path(out_dir)
+        self.out_format = require_formats(out_format)
         self.format_only = format_only
         self._numbers = dict(zip(self.classes, self.truth.class_numbers(self.classes)))
         self._warned = False
@@ -84,8 +95,7 @@ class TrackEvalMetric(BaseMetric):
             if out_dir is None:
                 raise InputError("TrackEvalMetric: format_only needs out_dir, the folder for the result files")
             return
-        self.truth.distractor_numbers(distractors)
-        self.truth.require_scorable(self.classes)
+        self._check_truth()
         require_backends(self.backends)
 
     @property
@@ -125,11 +135,28 @@ class TrackEvalMetric(BaseMetric):
         """Score, print the tables, write the files; empty if ``format_only``."""
         tracks = self._gather(results)
         if self.out_dir is not None:
-            write_results(self.out_dir, self.truth, tracks)
+            only = self.classes[0] if len(self.classes) == 1 else None
+            write_results_in(self.out_dir, self.out_format, self.truth, tracks, only)
         if self.format_only:
             print_log(f"result files written to {self.out_dir}", logger="current")
             return {}
-        scores = evaluate_tracks(
+        scores = self._score(tracks)
+        print_log(f"\n{scores.tables()}", logger="current")
+        if self.out_dir is not None:
+            scores.write_json(self.out_dir / "metrics.json")
+            print_log(f"result files and metrics.json written to {self.out_dir}", logger="current")
+        return scores.flat()
+
+    def _check_truth(self) -> None:
+        """Check that there is something to score against."""
+        self.truth.distractor_numbers(self.distractors)
+        self.truth.require_scorable(self.classes)
+        if self.protocol.easier_levels:
+            self.truth.require_difficulties()
+
+    def _score(self, tracks: Mapping[str, MotTable]) -> TrackScores | TrackMapScores:
+        """Compute the numbers; a subclass may compute others."""
+        return evaluate_tracks(
             self.truth,
             tracks,
             self.classes,
@@ -137,14 +164,12 @@ class TrackEvalMetric(BaseMetric):
             self.backends,
             self.iou_thr,
             progress=lambda line: print_log(line, logger="current"),
+            protocol=self.protocol.name,
         )
-        print_log(f"\n{scores.tables()}", logger="current")
-        if self.out_dir is not None:
-            scores.write_json(self.out_dir / "metrics.json")
-            print_log(f"result files and metrics.json written to {self.out_dir}", logger="current")
-        return scores.flat()
 
     def _all_classes(self, format_only: bool) -> tuple[str, ...]:
+        if len(self.protocol.classes) > 1:
+            return self.protocol.classes
         return tuple(self.truth.categories) if format_only else self.truth.occurring_classes()
 
     def _label_names(self) -> Sequence[str]:

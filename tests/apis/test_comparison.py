@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from tiny_data import shrink, write_tiny_data
 
 from clmot_qd.apis.comparison import (
     COLUMNS,
@@ -24,39 +22,10 @@ from clmot_qd.apis.comparison import (
     comparison_table,
     write_comparison,
 )
-from clmot_qd.apis.running import build_runner, load_config
+from clmot_qd.apis.detection_cache import ConfiguredVideos
+from clmot_qd.datasets.detections import CacheFolder
 from clmot_qd.errors import InputError
 from clmot_qd.trackers import BiSoftmaxTracker, JDETracker
-
-CLMOT_KEYS = {
-    "model.tracker.conf_thr": 0.0,
-    "model.detector.test_cfg": dict(topk=5, local_maximum_kernel=3, score_thr=0.0),
-}
-QDTRACK_KEYS = {
-    "model.tracker.init_score_thr": 0.0,
-    "model.tracker.obj_score_thr": 0.0,
-    "model.detector.test_cfg.rcnn.score_thr": 0.0,
-    "model.detector.test_cfg.rcnn.max_per_img": 5,
-}
-
-
-@pytest.fixture(scope="module", params=["clmot_tiny_demo", "qdtrack_tiny_demo"])
-def project(request: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A configuration on tiny pictures that tracks everything, and a checkpoint of its random weights."""
-    folder = tmp_path_factory.mktemp(request.param)
-    keys = CLMOT_KEYS if request.param.startswith("clmot") else QDTRACK_KEYS
-    config = shrink(load_config(request.param, keys), write_tiny_data(folder, frames=6))
-    config.work_dir = str(folder / "run")
-    config.dump(folder / "config.py")
-    runner = build_runner(config)
-    torch.manual_seed(0)
-    runner.model.init_weights()
-    head = getattr(runner.model.detector, "bbox_head", None)
-    if head is not None:  # sizes of an untrained head are about 0
-        torch.nn.init.constant_(head.wh_head[-1].bias, 6.0)
-    torch.save({"state_dict": runner.model.state_dict()}, folder / "model.pth")
-    tracker = JDETracker if request.param.startswith("clmot") else BiSoftmaxTracker
-    return dict(config=str(folder / "config.py"), checkpoint=str(folder / "model.pth"), tracker=tracker)
 
 
 def quiet(line: str) -> None:
@@ -152,6 +121,27 @@ def test_motion_alone_of_each_tracker() -> None:
     for tracker in (tao, dict(type="BiSoftmaxTracker", init_score_thr=0.1)):
         alone = _build_tracker(_without_appearance(tracker), "motion")
         assert (alone.init_score_thr, alone.cues.appearance_weight, alone.motion) == (0.1, 0, "kalman")
+
+
+def test_a_cache_gives_the_same_numbers_without_the_network(project: dict[str, Any], tmp_path: Path) -> None:
+    def compare(cache: Path | None, seed: int = 1) -> dict[str, Any]:
+        scores = compare_embeddings(project["config"], project["checkpoint"], None, seed, quiet, cache)
+        return {name: score.overall("trackeval") for name, score in scores.items()}
+
+    expected = compare(None)
+    assert compare(tmp_path / "cache") == expected
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["clip-1.npz", "clip-2.npz"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(ConfiguredVideos, "load_model")
+        assert compare(tmp_path / "cache") == expected
+        changed = compare_trackers(
+            project["config"], project["checkpoint"], {"own": {}}, progress=quiet, cache=tmp_path / "cache"
+        )
+        assert changed["own"].overall("trackeval") == expected[TRAINED]
+        with pytest.raises(AttributeError):  # other random weights are not there
+            compare(tmp_path / "cache", seed=2)
+    compare(tmp_path / "cache", seed=2)
+    assert CacheFolder(tmp_path / "cache", "random2")["clip-1"].embeds is not None
 
 
 def test_classes_that_are_not_listed_are_those_that_occur(project: dict[str, Any]) -> None:

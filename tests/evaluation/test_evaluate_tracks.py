@@ -16,6 +16,7 @@ from clmot_qd.errors import InputError
 from clmot_qd.evaluation import GroundTruth, SequenceTruth, evaluate_tracks
 from clmot_qd.evaluation.backends import OVERALL
 
+OTHERS = ("motmetrics", "motmetrics-plain", "waymo")
 CATEGORIES = {name: number for number, name in enumerate(MOT_CLASSES, start=1)}
 
 
@@ -186,6 +187,15 @@ class TestGaps:
                 assert (rows[OVERALL]["FN"], rows[OVERALL]["MOTA"]) == (20, 50)
                 assert rows[OVERALL]["MOTP"] == pytest.approx(100)  # not spoilt by the sequence without matches
 
+    def test_sequence_without_frames(self) -> None:
+        empty = make_table([], [], np.empty((0, 4)))
+        sequences = {"a": SequenceTruth(np.arange(1, 11), two_objects()), "b": SequenceTruth(np.arange(0), empty)}
+        truth = GroundTruth("here", CATEGORIES, sequences)
+        scores = evaluate_tracks(truth, {"a": two_objects()}, backends=["trackeval", *OTHERS])
+        for backend in ("trackeval", *OTHERS):
+            assert scores.overall(backend, "pedestrian")["MOTA"] == 100
+            assert scores.by_backend[backend]["pedestrian"]["b"]["FN"] == 0
+
     def test_no_predictions_at_all(self) -> None:
         scores = evaluate_tracks(truth_of(two_objects()), {}).flat()
         assert (scores["MOTA"], scores["HOTA"], scores["motmetrics/FN"]) == (0, 0, 20)
@@ -246,8 +256,12 @@ def test_tables_and_json(tmp_path: Path) -> None:
     lines = scores.tables().splitlines()
     titles = [line.split("  ")[0] for line in lines if line.startswith(("trackeval", "motmetrics"))]
     assert titles == [
-        f"{name}: {what}" for name in ("trackeval", "motmetrics") for what in ("pedestrian", "car", "classes")
+        f"{name}: {what}"
+        for name in ("trackeval", "motmetrics")
+        for what in ("pedestrian", "car", "CLASS-AGNOSTIC", "classes")
     ]
+    combined = [line.split("  ")[0] for line in lines[-4:]]
+    assert combined == ["CLASS-AVERAGE", "CLASS-MEAN", "CLASS-AGNOSTIC", "DETECTION-AVERAGE"]
     header, *rows = (line.split() for line in lines[:4])
     assert header[2:] == [
         "HOTA",
@@ -267,9 +281,28 @@ def test_tables_and_json(tmp_path: Path) -> None:
     assert [row[0] for row in rows] == ["a", "b", "OVERALL"]
     assert rows[0][1:] == ["100.00"] * 7 + ["0", "0", "0", "2", "0", "0"]
     assert len({len(line) for line in lines[:4]}) == 1
-    assert "-" in lines[-2].split()  # car: what is not defined
+    assert "-" in lines[-5].split()  # car: what is not defined
 
     scores.write_json(tmp_path / "scores.json")
     data = json.loads((tmp_path / "scores.json").read_text())
     assert data["motmetrics"]["car"]["OVERALL"]["MOTA"] is None
     assert data["trackeval"]["pedestrian"]["b"]["FN"] == 20
+    assert data["trackeval"]["CLASS-AGNOSTIC"]["b"]["FN"] == 20
+    assert data["motmetrics"]["DETECTION-AVERAGE"]["OVERALL"]["FN"] == 20
+
+
+class TestJobs:
+    @pytest.mark.parametrize("jobs", [2, 5])
+    def test_processes_share_the_sequences(self, jobs: int) -> None:
+        truth = truth_of(two_objects(), two_objects(5), two_objects(8))
+        tracks = {"a": two_objects(swapped_from=4), "c": two_objects(shift=1.0)}
+        lines: list[str] = []
+        alone, together = (evaluate_tracks(truth, tracks, jobs=number, progress=lines.append) for number in (1, jobs))
+        assert str(alone) == str(together)  # NaN is not equal to itself
+        assert list(together.by_backend["trackeval"]["pedestrian"]) == ["a", "b", "c", "OVERALL"]
+        assert lines[:3] == ["scored a (1 of 3)", "scored b (2 of 3)", "scored c (3 of 3)"]
+        assert sorted(line.split()[1] for line in lines[3:]) == ["a", "b", "c"]
+
+    def test_mistakes(self) -> None:
+        with pytest.raises(InputError, match="jobs is 0; give the number of processes, 1 or more"):
+            evaluate_tracks(truth_of(two_objects()), {}, jobs=0)

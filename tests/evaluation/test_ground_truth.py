@@ -63,6 +63,25 @@ def test_cocovid(tmp_path: Path) -> None:
     assert truth.distractor_numbers(None) == []
 
 
+def test_difficulty(tmp_path: Path) -> None:
+    data = copy.deepcopy(COCOVID)
+    for entry, difficulty in zip(data["annotations"], (2, 1, 2)):
+        entry["difficulty"] = difficulty
+    truth = read_cocovid(put(tmp_path, data))
+    assert truth.sequences["v10"].difficulties().tolist() == [2, 2]
+    assert truth.sequences["v9"].difficulties().tolist() == [1]
+    truth.require_difficulties()
+    without = read_cocovid(put(tmp_path, COCOVID))
+    assert without.sequences["v10"].difficulties().tolist() == [1, 1]
+    with pytest.raises(InputError, match=r"ann\.json: no annotation has a 'difficulty'"):
+        without.require_difficulties()
+    del data["annotations"][1]["difficulty"]
+    with pytest.raises(
+        InputError, match=r"ann\.json: annotations\[1\] has no key 'difficulty', which others have; add"
+    ):
+        read_cocovid(put(tmp_path, data))
+
+
 def test_frames_without_mot_numbers_count_from_one(tmp_path: Path) -> None:
     data = copy.deepcopy(COCOVID)
     for image in data["images"]:

@@ -238,6 +238,9 @@ def test_boxes_that_are_none_are_left_out_and_said_once(ann_file: str, monkeypat
         ({"distractors": ("people",)}, "no class 'people'"),
         ({"backends": ("hota",)}, "backends: 'hota' is unknown"),
         ({"classes": ("distractor",)}, "no box of distractor to score against"),
+        ({"protocol": "kitti"}, "protocol: 'kitti' is unknown; choose from mot, mot20, bdd100k, waymo, plain"),
+        ({"protocol": "waymo", "classes": ("car",)}, "no annotation has a 'difficulty'"),
+        ({"protocol": "bdd100k", "classes": None}, "no class 'rider'; it has pedestrian, car, distractor"),
     ],
 )
 def test_wrong_configuration_is_found_before_testing(ann_file: str, options: dict, message: str) -> None:
@@ -272,6 +275,40 @@ def test_wrong_sample_stops_at_once(ann_file: str, sample: DetDataSample, messag
     with pytest.raises(InputError) as caught:
         run(TrackEvalMetric(ann_file), [track_sample(sample)])
     assert message in str(caught.value)
+
+
+def test_protocol_says_what_does_not_count(ann_file: str) -> None:
+    """A car marked as a crowd is a region for BDD100K: predictions in it are neither right nor wrong."""
+    data = json.loads(Path(ann_file).read_text())
+    for entry in data["annotations"]:
+        entry["iscrowd"] = int(entry["category_id"] == 3)
+    Path(ann_file).write_text(json.dumps(data))
+    samples = [track_sample(frame_sample(1, frame, [0, 5, 9], [0, 0, 0])) for frame in range(6)]
+    false = {}
+    for protocol in ("mot", "bdd100k", "plain"):
+        scores = run(TrackEvalMetric(ann_file, protocol=protocol), samples + perfect(2, (3, 7, 8)))
+        false[protocol] = scores["track/FP"]
+    assert false == {"mot": 6, "bdd100k": 0, "plain": 6}
+
+
+def test_waymo_scores_both_levels_with_the_overlap_of_each_class(tmp_path: Path) -> None:
+    data = cocovid({"one": range(6)})
+    names = {1: "pedestrian", 3: "vehicle", 8: "cyclist"}
+    data["categories"] = [{"id": number, "name": name} for number, name in names.items()]
+    for entry in data["annotations"]:
+        entry["difficulty"] = 2 if entry["instance_id"] == 12 else 1
+    (tmp_path / "ann.json").write_text(json.dumps(data))
+    samples = [track_sample(frame_sample(1, frame, [0, 5, 9], [0, 0, 1], shift=9)) for frame in range(6)]
+    for sample in samples:
+        tracks = sample.video_data_samples[0].pred_track_instances
+        sample.video_data_samples[0].pred_track_instances = tracks[tracks.instances_id != 5]
+    classes = ("pedestrian", "vehicle", "cyclist")
+    metric = TrackEvalMetric(str(tmp_path / "ann.json"), None, protocol="waymo", out_dir=str(tmp_path / "out"))
+    assert metric.classes == ("vehicle", "pedestrian", "cyclist")
+    scores = run(metric, samples, classes=classes)
+    assert (scores["track/pedestrian/FN"], scores["track/LEVEL_1/pedestrian/FN"]) == (6, 0)
+    assert (scores["track/vehicle/FP"], scores["track/vehicle/FN"]) == (6, 6)  # IoU 21 / 39
+    assert "LEVEL_1" in json.loads((tmp_path / "out" / "metrics.json").read_text())
 
 
 TWO_PROCESSES = """

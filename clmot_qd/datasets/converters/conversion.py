@@ -83,7 +83,11 @@ def convert(
             sink.write(builder.add_video(video))
         if not builder.images:
             raise InputError(f"{source.title}: no frame to convert; is the folder the right one?")
-        categories = [{"id": number, "name": name} for name, number in source.categories.items() if name in keep]
+        categories = [
+            {"id": number, "name": name, **source.category_fields.get(name, {})}
+            for name, number in source.categories.items()
+            if name in keep
+        ]
         sink.finish(videos=builder.videos, images=builder.images, categories=categories)
     rows = list(builder.counts.values())
     return Conversion(source.title, rows, source.report.lines(), source.published, source.published_videos)

@@ -103,6 +103,7 @@ class Source:
         videos: Name -> further keys of the video entry (``fps``, say).
         outside: What is done with boxes that reach beyond the picture: ``keep`` for full-body boxes, whose unseen part
             is meant, ``clip`` for the others.
+        category_fields: Name -> further keys of the category entry.
         published: What the authors say there is.
         published_videos: The same of single videos, by name.
     """
@@ -115,5 +116,6 @@ class Source:
     total: int | None = None
     videos: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outside: Literal["keep", "clip"] = "clip"
+    category_fields: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     published: Counts | None = None
     published_videos: Mapping[str, Counts] = field(default_factory=dict)

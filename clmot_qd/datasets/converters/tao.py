@@ -76,6 +76,11 @@ def open_tao(
         total=len(data["images"]),
         videos=reader.video_fields(),
         outside="keep",
+        category_fields={
+            category["name"]: {"merged": category["merged"]}
+            for category in data["categories"]
+            if category.get("merged")
+        },
         published=_PUBLISHED.get(split) if annotations is None else None,
     )
 
@@ -221,7 +226,7 @@ ROOT/../frames/train/YFCC100M/VIDEO/frame0391.jpg ...
 Frames are a second apart; their place in time is "frame_index", and no other frames are listed. Boxes stay as they
 stand. Classes keep TAO's numbers and names, which are those of LVIS v0.5; a class that another one lists under "merged"
 counts as that one. Entries keep the numbers of the source: "source_id" of videos and images, "track_id" of annotations;
-videos their "neg_category_ids" and "not_exhaustive_category_ids", which track AP needs.
+videos their "neg_category_ids" and "not_exhaustive_category_ids", classes their "merged", which track AP needs.
 
 Of the 1230 classes 482 occur. The configurations are for these:
   --classes-from train.json validation.json test_categories.json --write-classes ROOT/tao_classes.txt

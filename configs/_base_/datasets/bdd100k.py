@@ -1,5 +1,5 @@
 # BDD100K as QDTrack trains on it (section 4.1): pairs of frames of the tracking set, and stills of the detection set
-# as pairs of one picture. Bring COCO files, see configs/qdtrack/README.md.
+# as pairs of one picture. docs/data.md has the commands that convert them.
 _base_ = "./plain_pairs.py"
 data_root = "data/bdd100k/"
 # The order of BDD100K's own tools (bdd100k.label.to_coco); the public weights' may differ, see the README.
@@ -37,6 +37,9 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + "annotations/box_track_20_val.json", classes=classes)
+# The eight classes and the regions in which nothing counts; mMOTA and mIDF1 are among the numbers.
+val_evaluator = dict(
+    ann_file=data_root + "annotations/box_track_20_val.json", classes=None, distractors=None, protocol="bdd100k"
+)
 test_evaluator = val_evaluator
 del resize, resize_all, tracking_set, detection_set  # they stand in the loaders

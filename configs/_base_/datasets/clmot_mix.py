@@ -1,4 +1,4 @@
-# Table 1 of CL-MOT: six data sets, 53.5k images, boxes only, each laid out as downloaded; docs/data.md has the commands.
+# Table 1 of CL-MOT: six data sets, 53.5k images, boxes only, laid out as downloaded; docs/data.md has the commands.
 # Tested on MOT15, two of whose training sequences (ETH-Bahnhof, ETH-Sunnyday) are in ETHZ: so it is in the paper.
 _base_ = "./mot15.py"
 

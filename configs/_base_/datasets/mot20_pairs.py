@@ -4,8 +4,5 @@ data_root = "data/MOT20/"
 train_dataloader = dict(dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root))
 test_dataloader = val_dataloader
-val_evaluator = dict(
-    ann_file=data_root + "annotations/train.json",
-    distractors=("person_on_vehicle", "static_person", "distractor", "reflection", "non_mot_vehicle"),
-)
+val_evaluator = dict(ann_file=data_root + "annotations/train.json", protocol="mot20", distractors=None)
 test_evaluator = val_evaluator

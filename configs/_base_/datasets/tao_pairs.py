@@ -1,5 +1,5 @@
-# TAO with its 482 classes of LVIS (section 4.2): shorter side 640 to 800 in training, 800 in testing. Bring CocoVID
-# files and a text file with a class on each line, see configs/qdtrack/README.md.
+# TAO with its 482 classes of LVIS (section 4.2): shorter side 640 to 800 in training, 800 in testing. docs/data.md
+# has the commands that convert it and list its classes.
 _base_ = "./plain_pairs.py"
 data_root = "data/tao/"
 class_file = data_root + "annotations/tao_classes.txt"
@@ -39,9 +39,9 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-# Every class that the file has objects of. TAO's own score, track AP, is not among the numbers.
+# Track AP at 3D IoU, for all classes that the file has objects of.
 val_evaluator = dict(
-    ann_file=data_root + "annotations/validation_482_classes.json", classes=None, backends=("trackeval",)
+    _delete_=True, type="TrackMapMetric", ann_file=data_root + "annotations/validation_482_classes.json"
 )
 test_evaluator = val_evaluator
 del resize, resize_both, reference  # they stand in the pipelines

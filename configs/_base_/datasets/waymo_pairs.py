@@ -1,5 +1,5 @@
-# Waymo Open Dataset: five cameras, each a video of its own; original scale. Bring CocoVID files, see
-# configs/qdtrack/README.md.
+# Waymo Open Dataset: five cameras, each a video of its own; original scale. docs/data.md has the commands
+# that convert them.
 _base_ = "./plain_pairs.py"
 data_root = "data/waymo/"
 classes = ("vehicle", "pedestrian", "cyclist")
@@ -20,5 +20,12 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + "annotations/val.json", classes=classes)
+# LEVEL_2, which is all objects, and LEVEL_1; Waymo's own counting beside TrackEval's.
+val_evaluator = dict(
+    ann_file=data_root + "annotations/val.json",
+    classes=classes,
+    distractors=None,
+    protocol="waymo",
+    backends=("trackeval", "waymo"),
+)
 test_evaluator = val_evaluator

@@ -72,6 +72,14 @@ def test_bad_row_is_left_out_and_counted(root: Path, row: str) -> None:
     refused("mot17", root, r"gt\.txt:1: .*; mend it, or convert without --strict", strict=True)
 
 
+def test_places_are_right_after_rows_that_are_left_out(root: Path) -> None:
+    text = "9,1,1,2,3,4,1,1,1\n\n1,1,1,2,3,4,1,1,nan\n1,2,1,2,3,0,1,1,1\n1,3,1,2,3,4,1,1,1\n"
+    path = sequence(root, "a", text) / "gt" / "gt.txt"
+    _, result = converted("mot17", root)
+    assert f"skipped 1 x row whose mark or visibility is not finite: {path}:3 (frame 1)" in result.remarks
+    assert f"skipped 1 x box without an area: {path}:4 (x 1, y 2, w 3, h 0)" in result.remarks
+
+
 def test_second_box_of_an_identity_is_left_out(root: Path) -> None:
     path = sequence(root, "a", f"{GT}2,1,9,9,9,9,1,1,1\n") / "gt" / "gt.txt"
     data, result = converted("mot17", root)

@@ -147,6 +147,13 @@ def test_occurring_classes_are_the_merged_ones(root: Path) -> None:
     assert [entry["name"] for entry in data["categories"]] == ["baby", "serving_dish"]
 
 
+def test_classes_remember_what_counts_as_them(root: Path) -> None:
+    data, _ = converted("tao", root)
+    merged = {entry["id"]: entry["merged"] for entry in data["categories"] if "merged" in entry}
+    assert merged == {entry["id"]: entry["merged"] for entry in CATEGORIES if "merged" in entry}
+    assert merged
+
+
 def test_objects_of_other_classes_are_left_out_in_silence(root: Path) -> None:
     data, result = converted("tao", root, classes_from=["validation.json"])
     assert [entry["category_id"] for entry in data["annotations"]] == [95]

@@ -1,0 +1,51 @@
+"""CocoVID predictions: a list of ``image_id, category_id, bbox, score, instance_id``, which pycocotools loads too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from clmot_qd.datasets.mot_text import MotTable, PathLike
+from clmot_qd.evaluation.formats.coco_lists import box_lines, image_rows, read_classes, read_list
+from clmot_qd.evaluation.formats.entries import by_sequence, find_rows
+from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
+from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_array
+from clmot_qd.evaluation.ground_truth import GroundTruth
+
+
+def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
+    """Write the tracks of all videos into one file; image and category numbers are those of the annotation file.
+
+    Raises:
+        InputError: A prediction has no class or frame of the annotation file.
+    """
+    write_array(path, _blocks(path, truth, read_image_index(truth), tracks))
+
+
+def _blocks(
+    path: PathLike, truth: GroundTruth, index: ImageIndex, tracks: Mapping[str, MotTable]
+) -> Iterator[list[str]]:
+    for sequence in index.sequences:
+        if sequence in tracks:
+            table = tracks[sequence]
+            check_writable(path, truth, sequence, table)
+            rest = (f'"instance_id": {identity}' for identity in table.ids.tolist())
+            yield box_lines(index.ids[image_rows(index, sequence, table)], table, rounded(table.bboxes), rest)
+
+
+def read(path: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
+    """Read one table for each sequence, rows in the order of the file.
+
+    Raises:
+        InputError: The file is malformed, or names an image or a category that the annotation file does not have.
+    """
+    entries = read_list(path, "instance_id")
+    index = read_image_index(truth)
+    return by_sequence(
+        entries,
+        index,
+        find_rows(entries, "image_id", index.ids, truth.source),
+        entries.identities("instance_id"),
+        entries.boxes("bbox"),
+        scores=entries.numbers("score"),
+        class_ids=read_classes(entries, truth, index),
+    )

@@ -1,0 +1,206 @@
+"""Reading JSON result files column by column, with every mistake named by file, entry and key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable, PathLike, find_duplicate, make_table
+from clmot_qd.errors import InputError
+from clmot_qd.evaluation.formats.image_index import ImageIndex
+
+
+def load_json(path: PathLike) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: It is missing or no JSON, cut off for example.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except ValueError as error:
+        raise InputError(f"{path}: no JSON ({error}); is it cut off? Write it again") from error
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The n entries of a result file, each a JSON object.
+
+    Args:
+        path: The file, for messages.
+        rows: The entries.
+        place: Position -> what messages call the entry; default ``[position]``.
+    """
+
+    path: PathLike
+    rows: Sequence[Mapping[str, Any]]
+    place: Callable[[int], str] = "[{}]".format
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self.rows)
+
+    def has(self, key: str) -> bool:
+        """Return whether all entries have the key."""
+        return all(key in row for row in self.rows)
+
+    def column(self, key: str) -> list[Any]:
+        """Return the values of a key.
+
+        Raises:
+            InputError: An entry does not have it.
+        """
+        try:
+            return [row[key] for row in self.rows]
+        except (KeyError, TypeError, IndexError):
+            position = next(i for i, row in enumerate(self.rows) if not isinstance(row, Mapping) or key not in row)
+            self.fail(position, f"no key {key!r}; every entry needs it")
+
+    def numbers(self, key: str, default: float | None = None) -> FloatArray:
+        """Return the values (n,) of a key; ``default`` stands for entries without it.
+
+        Raises:
+            InputError: A value is no finite number, or is missing and has no default.
+        """
+        values = self.column(key) if default is None else [row.get(key, default) for row in self.rows]
+        numbers = np.array([_to_float(value) for value in values]) if _are_odd(values) else np.array(values, float)
+        self.refuse(~np.isfinite(numbers), lambda i: f"{key} is {values[i]!r}; it must be a finite number")
+        return numbers
+
+    def integers(self, key: str) -> IntArray:
+        """Return the whole numbers (n,) of a key.
+
+        Raises:
+            InputError: A value is none.
+        """
+        numbers = self.numbers(key)
+        self.refuse(numbers != np.floor(numbers), lambda i: f"{key} is {numbers[i]!r}; it must be a whole number")
+        return numbers.astype(np.int64)
+
+    def identities(self, key: str) -> IntArray:
+        """Return identities (n,): whole numbers as they are, also written as text; other texts are numbered from 1.
+
+        Raises:
+            InputError: One is negative, or neither a whole number nor text.
+        """
+        values = self.column(key)
+        if any(isinstance(value, str) for value in values):
+            values = [str(value) for value in values]
+            if not all(value.isascii() and value.isdigit() and str(int(value)) == value for value in values):
+                numbers: dict[str, int] = {}
+                return np.array([numbers.setdefault(value, len(numbers) + 1) for value in values], dtype=np.int64)
+        ids = self.integers(key)
+        self.refuse(ids < 0, lambda i: f"{key} is {ids[i]}; it must be 0 or greater")
+        return ids
+
+    def boxes(self, key: str) -> FloatArray:
+        """Return boxes (n, 4) x, y, w, h.
+
+        Raises:
+            InputError: One is no list of four finite numbers, or has no area.
+        """
+        boxes = self.fours(key)
+        self.check_boxes(key, boxes)
+        return boxes
+
+    def fours(self, key: str) -> FloatArray:
+        """Return lists of four numbers (n, 4), whatever the numbers.
+
+        Raises:
+            InputError: A value is none.
+        """
+        values = self.column(key)
+        try:
+            boxes = np.array(values, dtype=np.float64) if values else np.empty((0, 4))
+        except (TypeError, ValueError):
+            boxes = np.empty(0)
+        if boxes.shape != (len(values), 4):
+            position = next((i for i, value in enumerate(values) if not _is_box(value)), 0)
+            self.fail(position, f"{key} is {values[position]!r}; it must be [x, y, w, h]")
+        return boxes
+
+    def check_boxes(self, key: str, boxes: FloatArray) -> None:
+        """Refuse boxes (n, 4) xywh that are not finite or have no area."""
+        self.refuse(
+            ~np.all(np.isfinite(boxes), axis=1), lambda i: f"{key} has a number that is not finite; remove the box"
+        )
+        size = "{} is {:g} x {:g} pixels; width and height must be greater than 0"
+        self.refuse(np.any(boxes[:, 2:] <= 0, axis=1), lambda i: size.format(key, *boxes[i, 2:]))
+
+    def refuse(self, faulty: BoolArray, describe: Callable[[int], str]) -> None:
+        """Raise InputError for the first faulty entry, if there is one."""
+        if faulty.any():
+            position = int(faulty.argmax())
+            self.fail(position, describe(position))
+
+    def fail(self, position: int, what: str) -> NoReturn:
+        """Raise InputError for an entry."""
+        raise InputError(f"{self.path}: {self.place(position)}: {what}")
+
+
+def by_sequence(
+    entries: Entries, index: ImageIndex, images: IntArray, ids: IntArray, boxes: FloatArray, **columns: Any
+) -> dict[str, MotTable]:
+    """Sort the entries into one table for each sequence; rows stay in the order of the file.
+
+    Args:
+        entries: For messages; one for each row.
+        index: The images.
+        images: (n,) rows of ``index``.
+        ids: (n,) identities.
+        boxes: (n, 4) x, y, w, h.
+        columns: ``scores`` (n,) and ``class_ids`` (n,).
+
+    Raises:
+        InputError: An image has an identity twice.
+    """
+    again = find_duplicate(images, ids)
+    if again is not None:
+        first = int(np.flatnonzero((images == images[again]) & (ids == ids[again]))[0])
+        what = f"its identity stands in the same image already, in {entries.place(first)}"
+        entries.fail(again, f"{what}; an identity stands at most once in an image")
+    table = make_table(index.frames[images], ids, boxes, **columns)
+    sequence = index.sequence[images]
+    order = np.argsort(sequence, kind="stable")
+    bounds = np.searchsorted(sequence[order], np.arange(len(index.sequences) + 1))
+    return {
+        name: table.select(order[start:stop]) for name, start, stop in zip(index.sequences, bounds[:-1], bounds[1:])
+    }
+
+
+def find_rows(entries: Entries, key: str, known: IntArray, source: str) -> IntArray:
+    """Return the position (n,) in ``known`` of each entry's image number.
+
+    Raises:
+        InputError: ``known``, the numbers of the images of ``source``, does not have one.
+    """
+    wanted = entries.integers(key)
+    order = np.argsort(known)
+    place = np.searchsorted(known[order], wanted).clip(max=max(len(known) - 1, 0))
+    found = order[place] if len(known) else np.zeros(len(wanted), dtype=np.int64)
+    missing = known[found] != wanted if len(known) else np.ones(len(wanted), dtype=bool)
+    entries.refuse(missing, lambda i: f"{key} {wanted[i]} is no image of {source}; predict on the images listed there")
+    return found
+
+
+def _are_odd(values: list[Any]) -> bool:
+    """Whether numpy would not take the values for a plain column of numbers."""
+    return not set(map(type, values)) <= {int, float}
+
+
+def _to_float(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _is_box(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and not any(np.isnan(_to_float(side)) for side in value)

@@ -1,0 +1,141 @@
+"""The result formats by name, and which one a file is in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from clmot_qd.datasets.mot_text import MotTable, PathLike
+from clmot_qd.errors import InputError
+from clmot_qd.evaluation.formats import bdd100k, cocovid, mot, tao
+from clmot_qd.evaluation.ground_truth import GroundTruth
+
+_PEEK = 1 << 16  # characters at the start of a file that show its format; a first entry is shorter
+
+
+@dataclass(frozen=True)
+class ResultFormat:
+    """A way to write tracks down.
+
+    Args:
+        write: ``write(path, truth, tracks)``; ``truth`` says what sequences, frames, images and classes there are.
+        read: ``read(path, truth)`` -> sequence -> table.
+        place: What :func:`write_results_in` calls it within its folder; the folder itself for MOT text.
+    """
+
+    write: Callable[[PathLike, GroundTruth, Mapping[str, MotTable]], None]
+    read: Callable[[PathLike, GroundTruth], dict[str, MotTable]]
+    place: str
+
+
+FORMATS: Mapping[str, ResultFormat] = {
+    "mot": ResultFormat(mot.write, mot.read, "."),
+    "bdd100k": ResultFormat(bdd100k.write, bdd100k.read, "bdd100k.json"),
+    "tao": ResultFormat(tao.write, tao.read, "tao.json"),
+    "cocovid": ResultFormat(cocovid.write, cocovid.read, "cocovid.json"),
+}
+
+
+def require_formats(names: str | Sequence[str], key: str = "out_format") -> tuple[str, ...]:
+    """Return the names of formats as a tuple.
+
+    Raises:
+        InputError: One is unknown, or there is none; the message names ``key``.
+    """
+    names = (names,) if isinstance(names, str) else tuple(names)
+    for name in names:
+        if name not in FORMATS:
+            raise InputError(f"{key}: {name!r} is unknown; choose from {', '.join(FORMATS)}")
+    if not names:
+        raise InputError(f"{key} is empty; choose from {', '.join(FORMATS)}")
+    return names
+
+
+def write_results_in(
+    folder: PathLike,
+    formats: str | Sequence[str],
+    truth: GroundTruth,
+    tracks: Mapping[str, MotTable],
+    only_class: str | None = None,
+) -> list[Path]:
+    """Write tracks in several formats into one folder.
+
+    Args:
+        folder: MOT text goes into it, the others into a JSON file named after the format.
+        formats: Names of :data:`FORMATS`.
+        truth: The sequences.
+        tracks: Sequence -> predictions.
+        only_class: The class of predictions whose class is -1, for the formats that name the class of each one.
+
+    Returns:
+        What was written: ``folder`` itself for MOT text, else the file.
+
+    Raises:
+        InputError: A format is unknown, or cannot express the tracks.
+    """
+    written = []
+    named = tracks if only_class is None else with_class(tracks, truth.class_numbers([only_class])[0])
+    for name in require_formats(formats):
+        target = Path(folder) / FORMATS[name].place
+        FORMATS[name].write(target, truth, tracks if name == "mot" else named)
+        written.append(target)
+    return written
+
+
+def with_class(tracks: Mapping[str, MotTable], number: int) -> dict[str, MotTable]:
+    """Return the tracks with a class number in place of -1."""
+    return {
+        name: replace(table, class_ids=np.where(table.class_ids == -1, number, table.class_ids))
+        for name, table in tracks.items()
+    }
+
+
+def read_predictions(path: PathLike, truth: GroundTruth, form: str | None = None) -> dict[str, MotTable]:
+    """Read predictions in any format.
+
+    Args:
+        path: File or folder.
+        truth: What is predicted.
+        form: Name of the format; None looks at the file.
+
+    Raises:
+        InputError: The format is unknown, or the file is malformed; the message names file, entry and key.
+    """
+    name = detect_format(path) if form is None else require_formats(form, "format of the predictions")[0]
+    return FORMATS[name].read(path, truth)
+
+
+def detect_format(path: PathLike) -> str:
+    """Return the format of a file or folder, from its first entry.
+
+    Raises:
+        InputError: It is in none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        is_json = next(path.glob("*.json"), None) is not None and next(path.glob("**/*.txt"), None) is None
+        return "bdd100k" if is_json else "mot"
+    start = _peek(path)
+    for key, name in _TELLTALES.items():
+        if f'"{key}"' in start:
+            return name
+    if "".join(start.split()) == "[]":
+        return "cocovid"  # nothing was found: all lists look the same
+    keys = ", ".join(_TELLTALES)
+    raise InputError(f"{path}: no format of predictions: no entry has one of the keys {keys}; name it (--pred-format)")
+
+
+_TELLTALES = {"labels": "bdd100k", "videoName": "bdd100k", "track_id": "tao", "instance_id": "cocovid"}
+
+
+def _peek(path: Path) -> str:
+    try:
+        with open(path, encoding="utf-8-sig") as handle:
+            return handle.read(_PEEK)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path of the predictions") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no text; give JSON or a folder of MOT text files") from error
