@@ -54,6 +54,17 @@ def test_all_frames_and_classes_are_known(project: dict[str, Any], cache: Path) 
         assert len(video.embeds) == len(video) > 6
 
 
+def test_a_video_in_which_nothing_is_found(project: dict[str, Any], tmp_path: Path) -> None:
+    place = "model.detector.test_cfg." + ("" if project["tracker"].__name__ == "JDETracker" else "rcnn.")
+    cache_detections(project["config"], project["checkpoint"], tmp_path, {f"{place}score_thr": 1.5})
+    folder = CacheFolder(tmp_path)
+    for video in folder.values():
+        assert len(video) == 0
+        assert video.all_frames().tolist() == [1, 2, 3, 4, 5, 6]
+        assert video.embeds is not None
+        assert video.embeds.ndim == 2
+
+
 class TestGoingOn:
     def test_what_is_there_is_not_made_again(self, project: dict[str, Any], cache: Path, tmp_path: Path) -> None:
         out, steps = tmp_path / "cache", []

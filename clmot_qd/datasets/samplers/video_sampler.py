@@ -35,7 +35,8 @@ class VideoSampler(Sampler):
         if not (isinstance(dataset, BaseVideoDataset) and dataset.test_mode):
             raise InputError(
                 "VideoSampler: takes a data set of whole videos in test mode (CocoVideoDataset with test_mode=True), "
-                f"not this {type(dataset).__name__}; for training take sampler=dict(type='DefaultSampler', shuffle=True)"
+                f"not this {type(dataset).__name__}; "
+                "for training take sampler=dict(type='DefaultSampler', shuffle=True)"
             )
         rank, world_size = get_dist_info()
         lengths = [dataset.get_len_per_video(video) for video in range(len(dataset))]
