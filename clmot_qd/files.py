@@ -1,14 +1,59 @@
-"""Writing files so that nothing half-written ever stands under its final name."""
+"""Reading text and JSON with every mistake named; writing so that nothing half-written stands under its final name."""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from clmot_qd.errors import InputError
+
+
+def read_text(path: str | os.PathLike[str], if_missing: str = "check the path") -> str:
+    """Read a text file in UTF-8.
+
+    Args:
+        path: The file.
+        if_missing: What to do if it cannot be read, for the message.
+
+    Raises:
+        InputError: It is missing or no text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {if_missing}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: no text in UTF-8 ({error.reason} at byte {error.start})") from error
+
+
+def read_json(
+    path: str | os.PathLike[str], if_missing: str = "check the path", if_broken: str = "Write the file again"
+) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+        if_missing: See :func:`read_text`.
+        if_broken: What to do if it is no JSON, for the message.
+
+    Raises:
+        InputError: It is missing, no text or no JSON; the message names the line and asks whether the file is complete.
+    """
+    return parse_json(path, read_text(path, if_missing), if_broken)
+
+
+def parse_json(path: str | os.PathLike[str], text: str, if_broken: str, first_line: int = 1) -> Any:
+    """Parse JSON that begins in a line of a file; see :func:`read_json`."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {first_line + error.lineno - 1}, column {error.colno}"
+        raise InputError(f"{path}: no valid JSON ({error.msg} at {place}): truncated? {if_broken}") from error
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from mmengine import fileio
 from mmengine.dataset import BaseDataset
 
 from clmot_qd.errors import InputError
+from clmot_qd.files import read_json
 
 IMAGE_KEYS = ("id", "file_name", "width", "height")
 ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox")
@@ -50,13 +50,7 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, Any]:
 def _load_json(path: str | os.PathLike[str]) -> Any:
     if not Path(path).is_file():
         raise InputError(f"ann_file: no file {str(path)!r}: correct ann_file or data_root of the data set")
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"{path}: no valid JSON ({error.msg} at {place}): truncated? Write the file again") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no text in UTF-8 ({error.reason} at byte {error.start})") from error
+    return read_json(path)
 
 
 def _check_entries(path: str | os.PathLike[str], kind: str, entries: list[dict], keys: Sequence[str]) -> None:

@@ -18,8 +18,8 @@ import numpy as np
 
 from clmot_qd.datasets.mot_text import FloatArray, IntArray, PathLike
 from clmot_qd.errors import InputError
-from clmot_qd.evaluation.formats.entries import Entries, load_json
-from clmot_qd.files import write_text
+from clmot_qd.evaluation.formats.entries import Entries
+from clmot_qd.files import read_json, write_text
 
 _AT_50, _AT_75 = 0, 5  # of the IoU thresholds 0.5, 0.55 ... 0.95
 _AREAS = ("", "_s", "_m", "_l")  # all, up to 32 x 32 pixels, up to 96 x 96, larger
@@ -80,7 +80,7 @@ def read_detection_truth(path: PathLike) -> DetectionTruth:
     Raises:
         InputError: It is missing, no JSON, or lacks a key.
     """
-    data = load_json(path)
+    data = read_json(path)
     if not isinstance(data, dict):
         raise InputError(f"{path}: no annotation file, its top level is a {type(data).__name__}")
     images = _section(path, data, "images").integers("id")

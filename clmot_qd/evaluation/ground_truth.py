@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from clmot_qd.datasets.mot_text import (
 )
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.protocols import MOT_DISTRACTORS
+from clmot_qd.files import read_json
 
 
 @dataclass(frozen=True)
@@ -177,12 +176,7 @@ def read_cocovid(path: PathLike) -> GroundTruth:
 
 
 def _load(path: PathLike) -> dict[str, Any]:
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check ann_file") from error
-    except ValueError as error:
-        raise InputError(f"{path}: no JSON ({error}); give a CocoVID annotation file") from error
+    data = read_json(path, if_missing="check ann_file")
     if not isinstance(data, dict):
         raise InputError(f"{path}: no CocoVID annotation file, its top level is a {type(data).__name__}")
     return data

@@ -6,10 +6,8 @@ absent (``neg_category_ids``) and classes of which not every object was annotate
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ import numpy as np
 from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import GroundTruth
+from clmot_qd.files import read_json
 
 _NEGATIVE = "neg_category_ids"
 
@@ -60,7 +59,7 @@ def read_federation(truth: GroundTruth) -> Federation:
     """
     if not truth.frame_index:
         return Federation()
-    data = json.loads(Path(truth.source).read_text(encoding="utf-8"))
+    data = read_json(truth.source)
     videos = {video["name"]: video for video in data["videos"]}
     merged = {old["id"]: entry["id"] for entry in data["categories"] for old in entry.get("merged") or ()}
     return Federation(

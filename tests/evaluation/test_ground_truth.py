@@ -116,7 +116,7 @@ def test_malformed_cocovid(tmp_path: Path, data: object, message: str) -> None:
 
 def test_no_json(tmp_path: Path) -> None:
     (tmp_path / "ann.json").write_text('{"videos": [')
-    with pytest.raises(InputError, match=r"ann\.json: no JSON"):
+    with pytest.raises(InputError, match=r"ann\.json: no valid JSON"):
         read_cocovid(tmp_path / "ann.json")
     with pytest.raises(InputError, match=r"none\.json: cannot be read"):
         read_cocovid(tmp_path / "none.json")

@@ -131,7 +131,7 @@ def test_truncated_file(name: str, tmp_path: Path, truth: GroundTruth) -> None:
     path = tmp_path / "x.json"
     FORMATS[name].write(path, truth, tracks())
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(InputError, match=r"x.json: no JSON .*; is it cut off\? Write it again"):
+    with pytest.raises(InputError, match=r"x.json: no valid JSON .*: truncated\? Write the file again"):
         read_predictions(path, truth, name)
 
 

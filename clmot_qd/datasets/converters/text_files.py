@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from clmot_qd import files
 from clmot_qd.errors import InputError
+
+LAYOUT, AGAIN = "check the folder layout", "Download it again"
 
 
 def read_text(path: Path) -> str:
-    """Read a text file in UTF-8.
-
-    Raises:
-        InputError: It is missing or no text.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the folder layout") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: no text in UTF-8 ({error.reason} at byte {error.start})") from error
+    """Read a text file in UTF-8; see :func:`clmot_qd.files.read_text`."""
+    return files.read_text(path, LAYOUT)
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        InputError: It is missing, no text or no JSON; a file that ends too early is named as that.
-    """
-    return _decode(path, read_text(path), first_line=1)
+    """Read a JSON file; see :func:`clmot_qd.files.read_json`."""
+    return files.read_json(path, LAYOUT, AGAIN)
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -41,15 +30,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
-            yield number, _decode(path, line, first_line=number)
-
-
-def _decode(path: Path, text: str, first_line: int) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"line {first_line + error.lineno - 1}, column {error.colno}"
-        raise InputError(f"{path}: no valid JSON ({error.msg} at {place}): truncated? Download it again") from error
+            yield number, files.parse_json(path, line, AGAIN, first_line=number)
 
 
 def require_folder(path: Path, what: str) -> Path:

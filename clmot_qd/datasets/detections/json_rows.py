@@ -11,10 +11,8 @@ of numbers, in all three. ``xyxy`` may stand instead of ``bbox``: ``[x1, y1, x2,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ import numpy as np
 from clmot_qd.datasets.detections.tables import Rows
 from clmot_qd.datasets.mot_text import PathLike
 from clmot_qd.errors import InputError
+from clmot_qd.files import read_json
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def read_json_rows(path: PathLike, images: Images | None = None) -> Rows:
     Raises:
         InputError: The file is truncated or of another form; the message names line or entry.
     """
-    content = load_json(path)
+    content = read_json(path)
     if isinstance(content, dict):
         named: list[tuple[str | None, Any]] = list(content.items())
     else:
@@ -51,22 +50,6 @@ def read_json_rows(path: PathLike, images: Images | None = None) -> Rows:
         raise InputError(f"{path}: the top level must be a list of detections or {{video: list of detections}}")
     entries = [(f"{path}: {name or ''}[{n}]", name, entry) for name, part in named for n, entry in enumerate(part)]
     return _to_rows(path, entries, images)
-
-
-def load_json(path: PathLike) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        InputError: It is missing or malformed; the message names the line.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}: no valid JSON ({error.msg}); is the file complete?") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file; give a JSON file") from error
 
 
 Entry = tuple[str, str | None, Any]  # place, video, detection

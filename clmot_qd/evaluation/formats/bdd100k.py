@@ -16,10 +16,11 @@ import numpy as np
 from clmot_qd.datasets.mot_text import IntArray, MotTable, PathLike
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.coco_lists import image_rows
-from clmot_qd.evaluation.formats.entries import Entries, by_sequence, load_json
+from clmot_qd.evaluation.formats.entries import Entries, by_sequence
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
 from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_array
 from clmot_qd.evaluation.ground_truth import GroundTruth
+from clmot_qd.files import read_json
 
 
 def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
@@ -111,7 +112,7 @@ def _read_file(path: PathLike, truth: GroundTruth, index: ImageIndex) -> dict[st
 
 
 def _frames(path: PathLike) -> Entries:
-    data = load_json(path)
+    data = read_json(path)
     frames = data.get("frames") if isinstance(data, dict) else data
     if not isinstance(frames, list):
         raise InputError(f"{path}: no list of frames; BDD100K's files are one, or have one under 'frames'")

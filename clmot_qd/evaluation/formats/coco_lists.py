@@ -8,9 +8,10 @@ import numpy as np
 
 from clmot_qd.datasets.mot_text import IntArray, MotTable, PathLike
 from clmot_qd.errors import InputError
-from clmot_qd.evaluation.formats.entries import Entries, load_json
+from clmot_qd.evaluation.formats.entries import Entries
 from clmot_qd.evaluation.formats.image_index import ImageIndex
 from clmot_qd.evaluation.ground_truth import GroundTruth
+from clmot_qd.files import read_json
 
 
 def read_list(path: PathLike, identity: str) -> Entries:
@@ -19,7 +20,7 @@ def read_list(path: PathLike, identity: str) -> Entries:
     Raises:
         InputError: It does not, or an entry lacks a key.
     """
-    data = load_json(path)
+    data = read_json(path)
     if not isinstance(data, list):
         raise InputError(f"{path}: the top level is a {type(data).__name__}; it must be a list of predictions")
     entries = Entries(path, data)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -13,20 +11,6 @@ import numpy as np
 from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable, PathLike, find_duplicate, make_table
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.image_index import ImageIndex
-
-
-def load_json(path: PathLike) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        InputError: It is missing or no JSON, cut off for example.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except ValueError as error:
-        raise InputError(f"{path}: no JSON ({error}); is it cut off? Write it again") from error
 
 
 @dataclass(frozen=True)

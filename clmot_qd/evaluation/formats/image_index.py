@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from clmot_qd.datasets.mot_text import IntArray
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import GroundTruth
+from clmot_qd.files import read_json
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def read_image_index(truth: GroundTruth) -> ImageIndex:
     if not truth.frame_index:
         what = "this prediction format names images as an annotation file does, and a MOT folder has none"
         raise InputError(f"{truth.source}: {what}; give a CocoVID file (tools/convert_dataset.py makes one)")
-    data = json.loads(Path(truth.source).read_text(encoding="utf-8"))
+    data = read_json(truth.source)
     places = [truth.frame_index[image["video_id"], image["frame_id"]] for image in data["images"]]
     order = {name: number for number, name in enumerate(truth.sequences)}
     videos = {video["name"]: video.get("source_id", video["id"]) for video in data["videos"]}
