@@ -9,6 +9,10 @@ from mmdet.registry import DATASETS
 from clmot_qd.errors import InputError
 
 from .coco_detection import CocoDetectionDataset
+from .video_dataset import UNKNOWN_IDENTITY
+
+NO_IDENTITY = 0
+"""Number of an object that belongs to no identity; ``IdentityClassifier`` leaves it out."""
 
 
 @DATASETS.register_module()
@@ -23,14 +27,18 @@ class CocoIdentityDataset(CocoDetectionDataset):
     Args:
         first_id: number of the first identity; for classification over several concatenated sets, 1 + the identities of
             the sets before this one.
+        require_ids: False takes objects without ``instance_id``, of which person search sets such as PRW and CUHK-SYSU
+            have many: they get :data:`NO_IDENTITY`, teach the detector and are no class of the classifier.
 
     Raises:
-        InputError: an object in use has no ``instance_id`` (or a negative one), and all of the parent's.
+        InputError: ``require_ids``, and an object in use has no ``instance_id`` (or a negative one); and all of the
+            parent's.
     """
 
-    def __init__(self, *args: Any, first_id: int = 1, **kwargs: Any) -> None:
-        """Take ``first_id``; the rest is the parent's."""
+    def __init__(self, *args: Any, first_id: int = 1, require_ids: bool = True, **kwargs: Any) -> None:
+        """Take ``first_id`` and ``require_ids``; the rest is the parent's."""
         self.first_id = first_id
+        self.require_ids = require_ids
         super().__init__(*args, **kwargs)
 
     def parse_data_info(self, raw_data_info: dict) -> dict:
@@ -44,19 +52,22 @@ class CocoIdentityDataset(CocoDetectionDataset):
 
     def _identity(self, annotation: dict) -> int:
         identity = annotation.get("instance_id")
-        if identity is None or identity < 0:
+        if identity is not None and identity >= 0:
+            return identity
+        if self.require_ids:
             raise InputError(
                 f"{self.ann_file}: annotation {annotation['id']} has no instance_id, which identity classification "
-                "needs: add identities, or train without them (WithinFrameTwoView)"
+                "needs: add identities, set require_ids=False, or train without them (WithinFrameTwoView)"
             )
-        return identity
+        return UNKNOWN_IDENTITY
 
     def load_data_list(self) -> list[dict]:
         """Load all images, renumber the identities and count them."""
         data_list = super().load_data_list()
         instances = [instance for info in data_list for instance in info["instances"]]
-        identities = sorted({instance["instance_id"] for instance in instances})
+        identities = sorted({instance["instance_id"] for instance in instances} - {UNKNOWN_IDENTITY})
         numbers = {identity: number for number, identity in enumerate(identities, start=self.first_id)}
+        numbers[UNKNOWN_IDENTITY] = NO_IDENTITY
         for instance in instances:
             instance["instance_id"] = numbers[instance["instance_id"]]
         self.num_ids = len(identities)

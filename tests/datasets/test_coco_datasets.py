@@ -156,6 +156,15 @@ def test_only_identities_in_use_count(tmp_path):
     assert dataset.num_ids == 4
 
 
+def test_objects_without_identity_may_teach_the_detector_alone(tmp_path):
+    content = cocovid({0: [0, 1], 7: [0]}, objects=3)
+    del content["annotations"][0]["instance_id"]
+    content["annotations"][7]["instance_id"] = -1
+    dataset = CocoIdentityDataset(**write_folder(tmp_path, content), require_ids=False, first_id=5)
+    assert identities_of(dataset) == [[0, 6, 7], [5, 6, 7], [8, 0, 9]]
+    assert dataset.num_ids == 5
+
+
 @pytest.mark.parametrize("identity", [None, -1])
 def test_objects_without_identity_stop_the_baseline_before_training(identity, tmp_path):
     content = cocovid({1: [0]})
