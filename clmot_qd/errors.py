@@ -7,16 +7,44 @@ without a traceback. Any other exception is a defect of ours and keeps its trace
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(ValueError):
     """A mistake in what the user gave: the message names file, line or key and says what to do."""
 
 
+@contextmanager
+def expecting_form(place: Callable[[], str]) -> Iterator[None]:
+    """Turn what a value of the wrong kind sets off while a user's file is read into an :class:`InputError`.
+
+    Readers check what is likely to be wrong and name it exactly; this is for the rest, such as a list where a number
+    should be.
+
+    Args:
+        place: Gives file and, as far as it is known, entry.
+
+    Raises:
+        InputError: With ``place`` and Python's own words.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        told = str(error).splitlines()[0] if str(error) else "no details"
+        raise InputError(f"{place()}: not of the expected form ({type(error).__name__}: {told})") from error
+
+
 def run_command(main: Callable[[], int | None]) -> None:
-    """Run ``main`` and leave the process: exit code 0 or main's own, 2 after an InputError, 130 after Ctrl-C."""
+    """Run ``main`` and leave: exit code 0 or main's own, 2 after an InputError, 130 after Ctrl-C, 143 after SIGTERM."""
+    if threading.current_thread() is threading.main_thread():
+        # A job that is ended from outside cleans up as after Ctrl-C.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         code = main()
     except InputError as error:

@@ -52,8 +52,22 @@ def parse_json(path: str | os.PathLike[str], text: str, if_broken: str, first_li
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        place = f"line {first_line + error.lineno - 1}, column {error.colno}"
-        raise InputError(f"{path}: no valid JSON ({error.msg} at {place}): truncated? {if_broken}") from error
+        what = f"{error.msg.removesuffix(' at')} at line {first_line + error.lineno - 1}, column {error.colno}"
+        raise InputError(f"{path}: no valid JSON ({what}): truncated? {if_broken}") from error
+
+
+def check_writable(target: str | os.PathLike[str]) -> None:
+    """Check, before the work starts, that a file can be written there.
+
+    Raises:
+        InputError: It is a folder, has no name, or its folder cannot be written to.
+    """
+    path = Path(target)
+    if not path.name or path.is_dir():
+        raise InputError(f"{os.fspath(target) or repr('')}: a folder; name the file to write")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"{target}: cannot be written (no access to {folder}); choose another place")
 
 
 @contextmanager
@@ -66,6 +80,7 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         InputError: Nothing can be written there.
     """
+    check_writable(target)
     target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

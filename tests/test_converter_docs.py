@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from locations import REPOSITORY
 
-from clmot_qd.datasets.converters import DataSet, data_sets
+from clmot_qd.datasets.converters import DataSet, Option, data_sets
 
 PAGE = REPOSITORY / "docs" / "converters.md"
 
 
 def section(entry: DataSet) -> str:
     """What the page has to hold of a data set."""
-    options = "".join(f"| `{option.flag}` | {option.arguments.get('help', '')} |\n" for option in entry.options)
+    options = "".join(f"| `{option.flag}` | {_help(option)} |\n" for option in entry.options)
     table = f"\n\n| option | |\n|---|---|\n{options}" if options else ""
     return f"## {entry.name}\n\n{entry.summary}.\n\n```text\n{entry.layout.strip()}\n```{table}".rstrip()
+
+
+def _help(option: Option) -> str:
+    return option.arguments.get("help", "").replace("%(default)s", str(option.arguments.get("default")))
 
 
 def sections() -> list[str]:

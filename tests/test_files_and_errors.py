@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from torch.utils.data import DataLoader
 
 from clmot_qd.errors import InputError, one_line, run_command
-from clmot_qd.files import atomic_path, write_text
+from clmot_qd.files import atomic_path, check_writable, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -84,3 +86,30 @@ def test_an_error_while_a_registry_builds_is_told_in_its_own_words() -> None:
     with pytest.raises(InputError) as raised:
         build()
     assert one_line(raised.value) == "train.json: no such file (ann_file)"
+
+
+@pytest.mark.parametrize("name", ["folder", "", "file/below"])
+def test_where_no_file_can_be_written(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    for write in (check_writable, lambda target: write_text(target, "x")):
+        with pytest.raises(InputError, match=r"a folder; name the file to write|cannot be written"):
+            write(name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_command_that_is_ended_from_outside_cleans_up(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from clmot_qd.errors import run_command
+from clmot_qd.files import atomic_path
+def main():
+    with atomic_path(sys.argv[1]) as path:
+        os.kill(os.getpid(), signal.SIGTERM)
+        path.write_text("never")
+run_command(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "out.json")], check=False)
+    assert done.returncode == 128 + 15
+    assert not list(tmp_path.iterdir())

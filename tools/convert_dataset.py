@@ -57,12 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     from clmot_qd.datasets.converters import Report, convert, data_sets, format_conversion
     from clmot_qd.datasets.converters.progress import progress_bar
+    from clmot_qd.errors import expecting_form
 
     entry = data_sets()[args.name]
     options = {
         option.name: None if args.dry_run and option.writes else getattr(args, option.name) for option in entry.options
     }
-    source = entry.open_source(root=args.root, report=Report(args.strict), **options)
+    with expecting_form(lambda: f"{entry.name} in {args.root}"):
+        source = entry.open_source(root=args.root, report=Report(args.strict), **options)
     result = convert(
         source,
         None if args.dry_run else args.out,
@@ -72,7 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         progress=progress_bar,
     )
     print(format_conversion(result))
-    print("\nnothing written (--dry-run)" if args.dry_run else f"\nwritten to {args.out}")
+    if source.images is not None:
+        print(f"\nfile names are relative to {source.images}: the data_prefix of a configuration")
+    print("nothing written (--dry-run)" if args.dry_run else f"written to {args.out}")
     return 0
 
 

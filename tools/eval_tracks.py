@@ -66,7 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.evaluation.formats import read_predictions
     from clmot_qd.evaluation.result_files import read_truth
     from clmot_qd.evaluation.trackeval_files import write_trackeval_files
+    from clmot_qd.files import check_writable
 
+    if args.out:
+        check_writable(args.out)  # before the work starts
     truth = read_truth(args.gt, args.sequences, args.detector)
     tracks = read_predictions(args.pred, truth, args.pred_format)
     if args.metric == "track-map" or (args.protocol == "tao" and args.metric is None):

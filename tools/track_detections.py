@@ -109,6 +109,7 @@ def track_all(args: argparse.Namespace, tracker, detections) -> int:
     from clmot_qd.apis.detections import track_set
     from clmot_qd.datasets.mot_text import write_tracks
     from clmot_qd.errors import InputError
+    from clmot_qd.evaluation.result_files import result_path
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr)
@@ -116,10 +117,10 @@ def track_all(args: argparse.Namespace, tracker, detections) -> int:
     if args.last_frame is not None:
         raise InputError("--last-frame: is for one video; the frames of several are those of their ground truth")
     truth = find_truth(args.gt, args.root, args.sequences, args.detector)
-    classes = None if truth is None else scored_classes(detections, truth, args.classes)
+    classes = None if truth is None else scored_classes(detections, truth, args.classes, args.protocol, tell)
     tracks = track_set(detections, tracker, truth, args.embed_scale, progress=tell)
     for name, table in tracks.items():
-        write_tracks(Path(args.out) / f"{name}.txt", table)
+        write_tracks(result_path(args.out, name, ".txt"), table)
     identities = sum(len(set(table.ids.tolist())) for table in tracks.values())
     boxes = sum(map(len, tracks.values()))
     print(f"{boxes} boxes of {identities} tracks in {len(tracks)} videos written to {args.out}")

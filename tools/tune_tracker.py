@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     truth = find_truth(args.gt, args.root, args.sequences, args.detector)
     if truth is None:
         raise InputError("no ground truth to score against; give --gt (CocoVID file or folder of sequences)")
-    classes = scored_classes(detections, truth, args.classes)
+    classes = scored_classes(detections, truth, args.classes, args.protocol, print)
     missing = [name for name in truth.sequences if name not in detections.videos]
     if missing:
         print(f"no detections for {len(missing)} of {len(truth.sequences)} videos, e.g. {missing[0]}", file=sys.stderr)

@@ -11,6 +11,7 @@ from clmot_qd.datasets.detections.json_rows import Images
 from clmot_qd.datasets.mot_text import MotTable, PathLike
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import GroundTruth, TrackScores, evaluate_tracks, read_cocovid, read_mot_root, read_truth
+from clmot_qd.evaluation.protocols import get_protocol
 from clmot_qd.files import read_json
 
 
@@ -109,16 +110,26 @@ def find_truth(
     return read_mot_root(root, sequences, detector)
 
 
-def scored_classes(detections: DetectionSet, truth: GroundTruth, chosen: Sequence[str] | None = None) -> list[str]:
-    """Return the classes to score: those chosen, else those that the detections and the annotations share.
+def scored_classes(
+    detections: DetectionSet,
+    truth: GroundTruth,
+    chosen: Sequence[str] | None = None,
+    protocol: str = "mot",
+    note: Callable[[str], None] = lambda line: None,
+) -> list[str]:
+    """Return the classes to score.
 
-    Detections without classes are pedestrians, or of the one class there is.
+    They are those chosen; else those of a protocol that has several, detected or not, since its means are over all of
+    them; else those that the detections and the annotations share, and ``note`` is told of the others. Detections
+    without classes are pedestrians, or of the one class there is.
 
     Raises:
         InputError: There is no such class.
     """
     if chosen:
         return list(chosen)
+    if len(get_protocol(protocol).classes) > 1:
+        return list(get_protocol(protocol).classes)
     occurring = truth.occurring_classes()
     if detections.classes:
         numbers = detections.class_numbers(truth.categories) or []
@@ -128,6 +139,9 @@ def scored_classes(detections: DetectionSet, truth: GroundTruth, chosen: Sequenc
     if not shared:
         told = f"{', '.join(detections.classes) or 'no class'} against {', '.join(occurring) or 'no box'}"
         raise InputError(f"{detections.source}: which class to score is open ({told}); choose with --classes")
+    if len(shared) < len(occurring):
+        left = ", ".join(name for name in occurring if name not in shared)
+        note(f"not scored, as there are no detections of them: {left}; score them as well with --classes")
     return shared
 
 

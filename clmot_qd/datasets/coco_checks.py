@@ -18,6 +18,7 @@ from mmdet.datasets.api_wrappers import COCO
 from mmengine import fileio
 from mmengine.dataset import BaseDataset
 
+from clmot_qd.datasets.box_checks import is_box
 from clmot_qd.errors import InputError
 from clmot_qd.files import read_json
 
@@ -67,7 +68,7 @@ def _check_entries(path: str | os.PathLike[str], kind: str, entries: list[dict],
 def _check_boxes(path: str | os.PathLike[str], annotations: list[dict]) -> None:
     for annotation in annotations:
         bbox = annotation["bbox"]
-        if len(bbox) != 4 or not all(isinstance(side, (int, float)) for side in bbox):
+        if not is_box(bbox):
             raise InputError(f"{path}: annotation {annotation['id']}: bbox must be [x, y, w, h] in pixels, not {bbox}")
 
 

@@ -47,7 +47,9 @@ class CocoIdentityDataset(CocoDetectionDataset):
         for annotation in raw_data_info["raw_ann_info"]:
             # One at a time: the parent does not say which annotations it left out.
             kept = super().parse_data_info({**raw_data_info, "raw_ann_info": [annotation]})["instances"]
-            parsed["instances"] += [{**instance, "instance_id": self._identity(annotation)} for instance in kept]
+            for instance in kept:
+                identity = UNKNOWN_IDENTITY if instance["ignore_flag"] else self._identity(annotation)
+                parsed["instances"].append({**instance, "instance_id": identity})
         return parsed
 
     def _identity(self, annotation: dict) -> int:

@@ -3,7 +3,7 @@
 The file serves training (mmdet's ``CocoDataset`` reads it as still images) and testing (videos) alike::
 
     videos       id, name, width, height, fps, length
-    images       id, video_id, frame_id (0-based, consecutive), mot_frame_id (number in the source), file_name,
+    images       id, video_id, frame_id (from 0, gaps are those of the source), mot_frame_id (number there), file_name,
                  width, height
     annotations  id, image_id, video_id, category_id, instance_id, bbox [x, y, w, h], area, iscrowd, ignore,
                  visibility, mot_conf, mot_class_id

@@ -25,14 +25,18 @@ class CocoPairDataset(CocoVideoDataset):
 
     Args:
         first_id: number of the first identity, as for :class:`CocoIdentityDataset`. Everything else is the parent's.
+        require_ids: False takes objects without ``instance_id``: they teach the detector, are the same object in no
+            other frame, and count as identities of their own in ``num_ids``.
 
     Raises:
-        InputError: an object in use has no ``instance_id`` (or a negative one), and all of the parent's.
+        InputError: ``require_ids``, and an object in use has no ``instance_id`` (or a negative one); and all of the
+            parent's.
     """
 
-    def __init__(self, *args: Any, first_id: int = 1, **kwargs: Any) -> None:
-        """Take ``first_id``; the rest is the parent's."""
+    def __init__(self, *args: Any, first_id: int = 1, require_ids: bool = True, **kwargs: Any) -> None:
+        """Take ``first_id`` and ``require_ids``; the rest is the parent's."""
         self.first_id = first_id
+        self.require_ids = require_ids
         super().__init__(*args, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -40,9 +44,10 @@ class CocoPairDataset(CocoVideoDataset):
         videos = super().load_data_list()
         numbers: dict[tuple[int, int], int] = {}
         for video in videos:
+            free = 1 + max((i["instance_id"] for frame in video["images"] for i in frame["instances"]), default=0)
             for frame in video["images"]:
-                if video["video_length"] == 1:
-                    _number_missing(frame)  # a still image is its own reference
+                if video["video_length"] == 1 or not self.require_ids:  # a still image is its own reference
+                    free = _number_missing(frame, max(free, 1))
                 self._require_identities(frame)
                 for instance in frame["instances"]:
                     if not instance["ignore_flag"]:
@@ -57,8 +62,8 @@ class CocoPairDataset(CocoVideoDataset):
                 lacks = "no instance_id" if instance["instance_id"] == UNKNOWN_IDENTITY else "a negative instance_id"
                 raise InputError(
                     f"{self.ann_file}: image {frame['img_id']} ({frame['file_name']}): an object has {lacks}, which "
-                    "pairs of frames need: add identities, or train without them (CocoDetectionDataset with "
-                    "WithinFrameTwoView)"
+                    "pairs of frames need: add identities, set require_ids=False, or train without them "
+                    "(CocoDetectionDataset with WithinFrameTwoView)"
                 )
 
     def get_len_per_video(self, idx: int) -> int:
@@ -114,9 +119,10 @@ class CocoPairDataset(CocoVideoDataset):
         return super().get_cat_ids(index if isinstance(index, tuple) else self._elements[index])
 
 
-def _number_missing(frame: dict) -> None:
-    """Give the objects of a still image without identities one each, above those in use."""
-    taken = max((instance["instance_id"] for instance in frame["instances"]), default=UNKNOWN_IDENTITY)
-    for position, instance in enumerate(frame["instances"], start=1):
+def _number_missing(frame: dict, free: int) -> int:
+    """Give the objects without identities one each, from ``free`` on; return the next free one."""
+    for instance in frame["instances"]:
         if instance["instance_id"] == UNKNOWN_IDENTITY:
-            instance["instance_id"] = max(taken, 0) + position
+            instance["instance_id"] = free
+            free += 1
+    return free

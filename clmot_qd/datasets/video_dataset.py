@@ -58,7 +58,8 @@ class CocoVideoDataset(CheckedAnnotations, BaseVideoDataset):
             coco = self.COCOAPI(path)
         self.cat_ids = coco.get_cat_ids(cat_names=self._metainfo["classes"])
         self.cat2label = {category: label for label, category in enumerate(self.cat_ids)}
-        videos = [self._parse_video(coco, video_id, frames) for video_id, frames in self._ordered_videos(coco)]
+        names = {video["id"]: video.get("name") for video in coco.dataset.get("videos", [])}
+        videos = [self._parse_video(coco, names, *video) for video in self._ordered_videos(coco)]
         self._check_files(frame["img_path"] for video in videos for frame in video["images"])
         return videos
 
@@ -87,8 +88,7 @@ class CocoVideoDataset(CheckedAnnotations, BaseVideoDataset):
                 )
         return frames
 
-    def _parse_video(self, coco: CheckedCoco, video_id: int, frames: list[dict]) -> dict:
-        names = {video["id"]: video.get("name") for video in coco.dataset.get("videos", [])}
+    def _parse_video(self, coco: CheckedCoco, names: dict[int, str | None], video_id: int, frames: list[dict]) -> dict:
         known = {"video_id": video_id, "video_name": names.get(video_id) or str(video_id)}
         parsed = [
             self.parse_data_info(

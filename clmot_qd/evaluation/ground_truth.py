@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clmot_qd.datasets.box_checks import is_box
 from clmot_qd.datasets.mot_layout import find_sequences, natural_key
 from clmot_qd.datasets.mot_text import (
     MOT_CLASSES,
@@ -18,7 +19,7 @@ from clmot_qd.datasets.mot_text import (
     make_table,
     read_ground_truth,
 )
-from clmot_qd.errors import InputError
+from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.evaluation.protocols import MOT_DISTRACTORS
 from clmot_qd.files import read_json
 
@@ -151,7 +152,11 @@ def read_cocovid(path: PathLike) -> GroundTruth:
     Raises:
         InputError: The file is missing, is no JSON or lacks a key; the message names it.
     """
-    data = _load(path)
+    with expecting_form(lambda: str(path)):
+        return _parse(path, _load(path))
+
+
+def _parse(path: PathLike, data: dict[str, Any]) -> GroundTruth:
     categories = {entry["name"]: entry["id"] for entry in _entries(path, data, "categories", ("id", "name"))}
     videos = {entry["id"]: entry["name"] for entry in _entries(path, data, "videos", ("id", "name"))}
     if len(set(videos.values())) != len(data["videos"]):
@@ -218,8 +223,11 @@ def _group_boxes(
     for index, entry in enumerate(annotations):
         if entry["image_id"] not in places:
             raise InputError(f"{path}: annotations[{index}] names image {entry['image_id']}, which is not in images")
-        if np.shape(entry["bbox"]) != (4,):
-            raise InputError(f"{path}: annotations[{index}] has bbox {entry['bbox']}; it must be [x, y, w, h]")
+        if not is_box(entry["bbox"]):
+            what = "it must be [x, y, w, h], finite numbers, w and h 0 or greater"
+            raise InputError(f"{path}: annotations[{index}] has bbox {entry['bbox']}; {what}")
+        if not isinstance(entry.get("instance_id", 0), int | None):
+            raise InputError(f"{path}: annotations[{index}] has instance_id {entry['instance_id']!r}; it must be whole")
     where = np.array([places[entry["image_id"]] for entry in annotations], dtype=np.int64).reshape(-1, 2)
     table = make_table(
         frames=where[:, 1],
@@ -229,10 +237,14 @@ def _group_boxes(
         class_ids=np.array([entry["category_id"] for entry in annotations]),
     )
     difficulty = _difficulties(path, annotations)
-    return lambda video: (
-        table.select(where[:, 0] == video),
-        None if difficulty is None else difficulty[where[:, 0] == video],
-    )
+    order = np.argsort(where[:, 0], kind="stable")
+    videos = where[order, 0]
+
+    def boxes_of(video: int) -> tuple[MotTable, IntArray | None]:
+        rows = order[slice(*np.searchsorted(videos, (video, video + 1)))]
+        return table.select(rows), None if difficulty is None else difficulty[rows]
+
+    return boxes_of
 
 
 def _difficulties(path: PathLike, annotations: Sequence[dict[str, Any]]) -> IntArray | None:

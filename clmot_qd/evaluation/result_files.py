@@ -54,4 +54,15 @@ def write_results(folder: PathLike, truth: GroundTruth, tracks: Mapping[str, Mot
 
 
 def _file(folder: PathLike, name: str) -> Path:
-    return Path(folder) / f"{name}.txt"
+    return result_path(folder, name, ".txt")
+
+
+def result_path(folder: PathLike, name: str, suffix: str) -> Path:
+    """Return the file of a sequence; a name with ``/``, such as TAO's, is a file in a folder below.
+
+    Raises:
+        InputError: The name leads out of the folder.
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise InputError(f"{folder}: no result file can be called {name!r}; rename the video in the annotation file")
+    return Path(folder) / f"{name}{suffix}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from clmot_qd.datasets.mot_text import PathLike
 from clmot_qd.errors import InputError
@@ -48,5 +49,9 @@ def _write(folder: Path, row: str, parts: Mapping[str, Fields]) -> None:
     from trackeval import utils
 
     tables = [(metric, {place: part[family] for place, part in parts.items()}) for family, metric in families().items()]
-    utils.write_summary_results([metric.summary_results(table) for metric, table in tables], row, str(folder))
-    utils.write_detailed_results([metric.detailed_results(table) for metric, table in tables], row, str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".trackeval.", dir=folder) as unfinished:
+        utils.write_summary_results([metric.summary_results(table) for metric, table in tables], row, unfinished)
+        utils.write_detailed_results([metric.detailed_results(table) for metric, table in tables], row, unfinished)
+        for path in Path(unfinished).iterdir():
+            path.replace(folder / path.name)

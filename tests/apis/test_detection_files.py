@@ -15,7 +15,7 @@ from clmot_qd.apis.detections import build_tracker, track_detection_file, track_
 from clmot_qd.datasets.detections import DetectionSet, read_detection_file, write_cache
 from clmot_qd.datasets.mot_text import read_tracks
 from clmot_qd.errors import InputError
-from clmot_qd.evaluation import evaluate_tracks, read_mot_root
+from clmot_qd.evaluation import GroundTruth, evaluate_tracks, read_mot_root
 from clmot_qd.trackers import JDETracker, Tracks
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -156,7 +156,9 @@ def test_which_classes_are_scored(root: Path, tmp_path: Path) -> None:
     assert several is not None
     plain, cars = DetectionSet("here", {}), DetectionSet("here", {}, ("car",))
     assert scored_classes(plain, several) == ["pedestrian"]
-    assert scored_classes(cars, several) == ["car"]
+    told: list[str] = []
+    assert scored_classes(cars, several, note=told.append) == ["car"]
+    assert told == ["not scored, as there are no detections of them: pedestrian; score them as well with --classes"]
     assert scored_classes(cars, several, ["pedestrian"]) == ["pedestrian"]
     content = json.loads((tmp_path / "ann.json").read_text())
     for box in content["annotations"]:
@@ -246,3 +248,11 @@ class TestCommand:
         command = ["--root", str(root), "--det", "det/det.txt", "--out", str(tmp_path / "out"), "--last-frame", "3"]
         with pytest.raises(InputError, match="--last-frame: is for one video"):
             tool("track_detections").main(command)
+
+
+def test_a_protocol_of_several_classes_scores_all_of_them() -> None:
+    """Its means are over all classes, detected or not."""
+    truth = GroundTruth("here", {"car": 1, "pedestrian": 2}, {})
+    assert scored_classes(DetectionSet("there", {}, ("car",)), truth, protocol="bdd100k") == [
+        *("pedestrian", "rider", "car", "bus", "truck", "train", "motorcycle", "bicycle")
+    ]

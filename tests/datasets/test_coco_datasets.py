@@ -172,3 +172,20 @@ def test_objects_without_identity_stop_the_baseline_before_training(identity, tm
     message = error_of(CocoIdentityDataset, write_folder(tmp_path, content))
     assert "annotation 2 has no instance_id" in message
     assert "ann.json" in message
+
+
+def test_a_crowd_is_no_identity(tmp_path):
+    content = cocovid({0: [0]}, objects=3)
+    content["annotations"][0]["iscrowd"] = 1
+    del content["annotations"][0]["instance_id"]
+    content["annotations"][1]["iscrowd"] = 1  # has one
+    dataset = CocoIdentityDataset(**write_folder(tmp_path, content), filter_cfg={})
+    assert identities_of(dataset)[0][2] == 1
+    assert dataset.num_ids == 1
+
+
+@pytest.mark.parametrize("bbox", [[float("nan"), 1, 2, 3], [1, 1, -2, 3], [1, True, 2, 3], "1234"])
+def test_boxes_that_are_none(bbox, tmp_path):
+    content = cocovid({0: [0]})
+    content["annotations"][1]["bbox"] = bbox
+    assert "annotation 2: bbox must be [x, y, w, h]" in error_of(CocoDetectionDataset, write_folder(tmp_path, content))

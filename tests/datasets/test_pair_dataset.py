@@ -223,3 +223,17 @@ def test_ignored_regions_take_no_number(tmp_path: Any) -> None:
     content = cocovid({1: [0]})
     content["annotations"][1]["iscrowd"] = 1
     assert build(tmp_path, content).num_ids == 2
+
+
+def test_objects_without_identity_are_common_to_no_two_frames(tmp_path: Any) -> None:
+    content = cocovid({1: [0, 1], 2: [0, 1]}, objects=2)
+    for annotation in content["annotations"][:4:2]:
+        del annotation["instance_id"]  # the first object of video 1, in both frames
+    with pytest.raises(InputError, match="set require_ids=False"):
+        build(tmp_path, content)
+    dataset = build(tmp_path, content, require_ids=False)
+    ids = [[i["instance_id"] for i in frame["instances"]] for video in dataset.data_list for frame in video["images"]]
+    assert ids[0][1] == ids[1][1], "an object with identity stays one"
+    assert ids[2] == ids[3]
+    assert len({ids[0][0], ids[0][1], ids[1][0], *ids[2]}) == 5
+    assert dataset.num_ids == 5

@@ -13,6 +13,7 @@ from clmot_qd.datasets.mot_text import make_table
 from clmot_qd.datasets.mot_to_cocovid import convert_mot
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import evaluate_tracks, read_cocovid, read_mot_root, read_results, read_truth, write_results
+from clmot_qd.evaluation.result_files import result_path
 
 COCOVID = {
     "videos": [{"id": 4, "name": "v10"}, {"id": 7, "name": "v9"}],
@@ -186,3 +187,36 @@ def test_converted_file_scores_like_the_folder(shared_data: Path, tmp_path: Path
     one, two = (evaluate_tracks(truth, tracks).flat() for truth in (folder, file))
     assert one == two
     assert one["FP"] > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bbox": [float("nan"), 1, 2, 3]}, r"annotations\[0\] has bbox"),
+        ({"bbox": [1, 1, -2, 3]}, r"annotations\[0\] has bbox"),
+        ({"bbox": ["1", 1, 2, 3]}, r"annotations\[0\] has bbox"),
+        ({"instance_id": 1.5}, r"annotations\[0\] has instance_id 1.5; it must be whole"),
+        ({"image_id": [1]}, r"ann\.json: not of the expected form \(TypeError"),
+    ],
+)
+def test_values_that_cannot_be_scored(tmp_path: Path, change: dict, message: str) -> None:
+    annotation = {"id": 1, "image_id": 1, "category_id": 1, "instance_id": 1, "bbox": [1, 1, 2, 2], **change}
+    content = {
+        "categories": [{"id": 1, "name": "car"}],
+        "videos": [{"id": 1, "name": "a"}],
+        "images": [{"id": 1, "video_id": 1, "frame_id": 0}],
+        "annotations": [annotation],
+    }
+    (tmp_path / "ann.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        read_cocovid(tmp_path / "ann.json")
+
+
+@pytest.mark.parametrize("name", ["../up", "/up", "a/../../up"])
+def test_no_result_file_outside_the_folder(name: str) -> None:
+    with pytest.raises(InputError, match="no result file can be called"):
+        result_path("results", name, ".txt")
+
+
+def test_result_files_of_names_with_folders() -> None:
+    assert result_path("results", "train/YFCC100M/v_1", ".txt") == Path("results/train/YFCC100M/v_1.txt")

@@ -13,6 +13,7 @@ from clmot_qd.datasets.mot_text import make_table
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import GroundTruth, read_cocovid, read_truth
 from clmot_qd.evaluation.formats import FORMATS, detect_format, read_predictions, write_results_in
+from clmot_qd.evaluation.formats.entries import Entries
 
 JSON_FORMATS = ("bdd100k", "tao", "cocovid")
 
@@ -249,3 +250,10 @@ class TestDetection:
         for name, message in (("x.json", "no format of predictions"), ("x.bin", "no text"), ("no", "cannot be read")):
             with pytest.raises(InputError, match=f"{name}: {message}"):
                 detect_format(tmp_path / name)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_identities_that_a_double_cannot_tell_apart(as_text: bool) -> None:
+    ids: list = [2**53 + 1, 2**53, 7, 2**53 + 1, 2**70]
+    entries = Entries("x.json", [{"id": str(one) if as_text else one} for one in ids])
+    assert entries.identities("id").tolist() == [1, 2, 3, 1, 4]

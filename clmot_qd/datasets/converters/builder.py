@@ -107,8 +107,8 @@ class CocoVidBuilder:
         counts = self.counts.setdefault(name, VideoCounts(name or "still pictures", videos=int(name is not None)))
         counts.images += len(taken)
         video = None if name is None else self._start_video(name, taken)
-        for index, frame in enumerate(taken):
-            yield from self._boxes_of(frame, self._add_image(frame, video, index), counts)
+        for time, frame in zip(_times(taken), taken):
+            yield from self._boxes_of(frame, self._add_image(frame, video, time), counts)
 
     def _number_identities(self, frames: Sequence[Frame]) -> None:
         """Number the identities of all frames as they would be if all were selected."""
@@ -125,9 +125,9 @@ class CocoVidBuilder:
         )
         return video
 
-    def _add_image(self, frame: Frame, video: int | None, index: int) -> int:
+    def _add_image(self, frame: Frame, video: int | None, time: int) -> int:
         image = len(self.images) + 1
-        place = {} if video is None else {"video_id": video, "frame_id": index}
+        place = {} if video is None else {"video_id": video, "frame_id": time}
         size = {"width": frame.width, "height": frame.height}
         self.images.append({"id": image, **place, "file_name": frame.file_name, **size, **frame.fields})
         return image
@@ -211,6 +211,16 @@ def _in_pixels(box: Box, frame: Frame) -> list[float]:
 
 def _shown(bbox: list[float]) -> str:
     return "x {:g}, y {:g}, w {:g}, h {:g}".format(*bbox)
+
+
+def _times(frames: Sequence[Frame]) -> list[int]:
+    """Return ``frame_id`` of each frame, from 0: its place, or, where frames are numbered as MOT does, its number.
+
+    So a tracker sees a gap in a MOT video as one, whether it runs in a model or on result files.
+    """
+    if all("mot_frame_id" in frame.fields for frame in frames):
+        return [frame.fields["mot_frame_id"] - frames[0].fields["mot_frame_id"] for frame in frames]
+    return list(range(len(frames)))
 
 
 def _in_order(frames: list[Frame]) -> list[Frame]:

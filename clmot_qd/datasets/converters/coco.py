@@ -19,7 +19,14 @@ from clmot_qd.datasets.mot_text import PathLike
 from clmot_qd.errors import InputError
 
 Entry = dict[str, Any]
-_NEEDED = ("bbox", "category_id", "iscrowd", "ignore", "area", "instance_id", "visibility", "id")
+# Further keys that are kept, by list.
+_KEPT = {
+    "annotations": ("segmentation", "visibility", "difficulty", "track_id"),
+    "images": ("mot_frame_id", "source_id", "frame_index"),
+    "videos": ("fps", "source_id", "neg_category_ids", "not_exhaustive_category_ids"),
+    "categories": ("merged",),
+}
+_NEEDED = ("bbox", "category_id", "iscrowd", "ignore", "area", "instance_id", "id", *_KEPT["annotations"][1:])
 PUBLISHED = {
     "instances_train2017.json": Counts(images=118287, origin="cocodataset.org"),
     "instances_val2017.json": Counts(images=5000, origin="cocodataset.org"),
@@ -35,6 +42,7 @@ class _File:
     annotations: dict[Any, list[Entry]] = field(default_factory=dict)
     categories: dict[Any, str] = field(default_factory=dict)
     videos: dict[Any, str] = field(default_factory=dict)
+    kept: dict[str, dict[str, Entry]] = field(default_factory=lambda: {"videos": {}, "categories": {}})
 
 
 def open_coco(
@@ -50,6 +58,7 @@ def open_coco(
     only: PathLike | None = None,
     split_ratio: float | None = None,
     part: Part = "first",
+    keep_outside: bool = False,
 ) -> Source:
     """Open a COCO file.
 
@@ -66,6 +75,7 @@ def open_coco(
         split_ratio: Split pictures, or whole videos, at random into two parts, of which the first has this share. Names
             decide, so that the same names give the same parts.
         part: The part to take: ``first`` or ``second``.
+        keep_outside: Boxes reach beyond the picture as they stand, as in the files of whole-body data sets.
 
     Raises:
         InputError: A file is missing or damaged, or ``map`` names a class that is not there.
@@ -86,6 +96,11 @@ def open_coco(
         images=Path(root),
         report=report,
         total=len(taken),
+        videos=content.kept["videos"],
+        outside="keep" if keep_outside else "clip",
+        category_fields={
+            names[key]: content.kept["categories"][old] for key, old in content.categories.items() if key in names
+        },
         published=PUBLISHED.get(path.name) if whole else None,
     )
 
@@ -122,6 +137,8 @@ def _take(content: _File, kind: str, entry: Any, place: str, needed: Sequence[st
     if key in entries:
         raise InputError(f"{place}: id {key} is used twice; give every entry its own")
     entries[key] = entry if kind == "images" else entry["name"]
+    if kind != "images":
+        content.kept[kind][entry["name"]] = {name: entry[name] for name in _KEPT[kind] if name in entry}
 
 
 def _key(entry: Entry, name: str, place: str) -> Any:
@@ -196,7 +213,7 @@ def _frames(
             video=video,
             number=number,
             place=place,
-            fields={"source_id": key} | {name: image[name] for name in ("mot_frame_id",) if name in image},
+            fields={"source_id": key} | {name: image[name] for name in _KEPT["images"] if name in image},
         )
 
 
@@ -222,7 +239,7 @@ def _boxes(content: _File, entry: Entry, names: Mapping[Any, str], report: Repor
         ignore=bool(entry.get("ignore", False)),
         crowd=bool(entry.get("iscrowd", False)),
         place=place,
-        fields={key: entry[key] for key in ("segmentation", "visibility") if key in entry},
+        fields={key: entry[key] for key in _KEPT["annotations"] if key in entry},
     )
     if "segmentation" in entry and math.isfinite(entry.get("area", math.nan)):
         box.fields["area"] = entry["area"]  # of the outline, which the size classes of COCO's AP go by
@@ -238,9 +255,11 @@ ANN.json                                       images, annotations, categories; 
 ROOT/FILE_NAME                                 pictures; FILE_NAME as the file has it
 
 An image needs id and file_name; without width and height its picture is looked at. An annotation needs image_id,
-category_id and bbox; iscrowd, ignore, area, segmentation, instance_id and visibility are kept where they are there,
-other keys are not. Category ids stay, gaps included; a class made of several takes the lowest of their ids. Ids of
-images are counted anew; the old one becomes source_id.
+category_id and bbox. iscrowd, ignore, area, segmentation, instance_id and the keys that scoring by BDD100K, TAO and
+Waymo needs are kept where they are there, other keys are not. Category ids stay, gaps included; a class made of
+several takes the lowest of their ids. Ids of images are counted anew; the old one becomes source_id, unless there is
+one already. Boxes are cut at the border of the picture; --keep-outside leaves them: for MOTChallenge, CrowdHuman, TAO
+and the like.
 --video-from-folder: the folder of a picture is its video, its frames are in natural order of their names.
 """.strip()
 
@@ -263,6 +282,7 @@ DATA_SETS = (
             Option("--only-mapped", {"action": "store_true", "help": "leave out classes that --map does not name"}),
             Option("--drop-empty", {"action": "store_true", "help": "leave out pictures without a box"}),
             Option("--no-segmentation", {"action": "store_true", "help": "leave out segmentation (less memory)"}),
+            Option("--keep-outside", {"action": "store_true", "help": "boxes beyond the border stay as they are"}),
             Option("--video-from-folder", {"action": "store_true", "help": "each folder of pictures is a video"}),
             Option("--only", {"metavar": "FILE", "help": "take the pictures or videos named in FILE, one on a line"}),
             Option(

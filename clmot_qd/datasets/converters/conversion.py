@@ -12,7 +12,7 @@ from clmot_qd.datasets.converters.builder import CocoVidBuilder, Entry, VideoCou
 from clmot_qd.datasets.converters.images import ImagePolicy, settle_size
 from clmot_qd.datasets.converters.source import Counts, Frame, Source
 from clmot_qd.datasets.mot_text import PathLike
-from clmot_qd.errors import InputError
+from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.files import atomic_path
 
 #: Wraps the frames to show progress; gets them and their number, if known.
@@ -80,9 +80,11 @@ def convert(
     with _writing(out) as stream:
         sink = _AnnotationSink(stream)
         for video in _videos(source, images, progress):
-            sink.write(builder.add_video(video))
+            with expecting_form(lambda: f"{source.title}, at {video[0].place or video[0].file_name}"):  # noqa: B023
+                sink.write(builder.add_video(video))
         if not builder.images:
-            raise InputError(f"{source.title}: no frame to convert; is the folder the right one?")
+            remarks = "".join(f"; {line}" for line in source.report.lines())
+            raise InputError(f"{source.title}: no frame to convert; is the folder the right one?{remarks}")
         categories = [
             {"id": number, "name": name, **source.category_fields.get(name, {})}
             for name, number in source.categories.items()
@@ -103,7 +105,7 @@ def _chosen(source: Source, classes: Sequence[str] | None) -> list[str]:
 def _videos(source: Source, images: ImagePolicy, progress: Progress) -> Iterator[list[Frame]]:
     """Give frames video by video, still pictures one by one."""
     video: list[Frame] = []
-    for frame in progress(source.frames, source.total):
+    for frame in progress(_told(source), source.total):
         if video and (frame.video is None or frame.video != video[0].video):
             yield video
             video = []
@@ -111,6 +113,19 @@ def _videos(source: Source, images: ImagePolicy, progress: Progress) -> Iterator
             video.append(frame)
     if video:
         yield video
+
+
+def _told(source: Source) -> Iterator[Frame]:
+    """Give the frames; what a reader trips over is told with the frame before it."""
+    last = "at its beginning"
+    frames = iter(source.frames)
+    while True:
+        with expecting_form(lambda: f"{source.title}, {last}"):  # noqa: B023
+            frame = next(frames, None)
+        if frame is None:
+            return
+        last = f"after {frame.place or frame.file_name}"
+        yield frame
 
 
 @contextmanager

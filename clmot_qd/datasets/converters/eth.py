@@ -77,7 +77,7 @@ def _frames(root: Path, files: Sequence[Path], report: Report) -> Iterator[Frame
             number = _FRAME.match(Path(name).name)
             if number is None:
                 raise InputError(f"{place}: picture {name!r} has no number")
-            file = _find_picture(name, pictures, path.parent)
+            file = _find_picture(name, pictures, path.parent, place)
             file_name = file.relative_to(root).as_posix()
             yield Frame(file_name, 0, 0, boxes, video=path.parent.name, number=int(number[1]), place=place)
 
@@ -108,16 +108,27 @@ def _box(corners: Sequence[float], place: str, report: Report) -> Box:
     return Box((left, top, right - left, bottom - top), "pedestrian", place=place)
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
-    """Return name -> picture of a sequence, in whatever folder it lies."""
-    return {path.name: path for path in sorted(folder.rglob("*")) if path.suffix in _PICTURES}
+def _pictures(folder: Path) -> dict[str, list[Path]]:
+    """Return name -> pictures of a sequence, in whatever folder they lie."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in _PICTURES:
+            found.setdefault(path.name, []).append(path)
+    return found
 
 
-def _find_picture(name: str, pictures: dict[str, Path], folder: Path) -> Path:
-    """Return the picture; some files leave out ``_0``, which names the left camera."""
-    plain = Path(name).name
-    left = f"{Path(plain).stem}_0{Path(plain).suffix}"
-    return pictures.get(plain) or pictures.get(left) or folder / name
+def _find_picture(name: str, pictures: dict[str, list[Path]], folder: Path, place: str) -> Path:
+    """Return the picture: where the file says, else in any folder. Some files leave out ``_0``, the left camera."""
+    for wanted in (Path(name), Path(name).with_stem(f"{Path(name).stem}_0")):
+        places = pictures.get(wanted.name, [])
+        if folder / wanted in places:
+            return folder / wanted
+        if len(places) > 1:
+            both = " and ".join(path.relative_to(folder).as_posix() for path in places[:2])
+            raise InputError(f"{place}: picture {name!r} may be {both}; keep the one that is meant")
+        if places:
+            return places[0]
+    return folder / name
 
 
 _LAYOUT = """

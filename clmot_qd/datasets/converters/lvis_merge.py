@@ -225,7 +225,8 @@ has (by synset) and whose mask overlaps with none of LVIS by more than 0.7 IoU: 
 written; "area" is that of the mask. The masks of both files are in memory meanwhile: less than a gigabyte.
 
   --class-list data/tao/annotations/tao_classes.txt   keeps these classes: the 482 of the configurations
-  --tao data/tao/annotations/train.json               names and numbers classes as TAO does, by synset: LVIS v1 needs it
+  --tao data/tao/annotations/train.json               names and numbers classes as TAO does, by synset: LVIS v1
+                                                      needs it, and so do classes that TAO merges into others
 """.strip()
 
 DATA_SETS = (

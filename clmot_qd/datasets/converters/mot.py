@@ -149,6 +149,7 @@ ROOT/SEQUENCE/seqinfo.ini            optional: frame rate, size, length
 ROOT is the folder of one split, {example}. Rows of gt.txt are frame,id,x,y,w,h,mark,class,visibility; {classes}.
 Boxes with mark 0 get "ignore". Boxes stay as they stand, beyond the border of the picture too. Rows of frames before
 the first or after the last picture are left out and counted: parts of sequences come with the file of the whole.
+Frame 0 is refused: frames count from 1.
 Without pictures: --images trust takes names, number and size of the frames from seqinfo.ini.
 """.strip()
 _OPTIONS = (

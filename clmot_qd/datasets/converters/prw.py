@@ -102,10 +102,10 @@ ROOT/frames/c1s1_000151.jpg ...
 ROOT/annotations/c1s1_000151.jpg.mat ...
 ROOT/frame_train.mat, ROOT/frame_test.mat    names of the frames of each split
 
-Frames are still pictures, and an identity is one person wherever it appears; with --videos the frames of one camera and
-recording (c1s1) are a video, and identities are the video's own. Persons with id -2, whom nobody could identify, are
-boxes without identity. Boxes are cut at the border of the picture. Sizes are not recorded, so the pictures have to be
-there.
+Frames are still pictures, and an identity is one person wherever it appears; with --videos the frames of one camera
+and recording (c1s1) are a video, and identities are the video's own. Persons with id -2, whom nobody could identify,
+are boxes without identity: train with require_ids=False; a video that has one cannot be scored. Boxes are cut at the
+border of the picture. Sizes are not recorded, so the pictures have to be there.
 The 5701 frames of JDE and CL-MOT are those of its list: --only prw.train.
 """.strip()
 DATA_SETS = (

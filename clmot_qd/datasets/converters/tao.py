@@ -58,11 +58,11 @@ def open_tao(
     if split not in FILES:
         raise InputError(f"split {split!r} must be {', '.join(FILES)}")
     root = Path(root)
-    path = root / FILES[split] if annotations is None else Path(annotations)
+    path = _place(root, FILES[split] if annotations is None else annotations)
     data = _read(path, ("images", "videos", "categories"))
     categories = _categories(path, data)
     if classes_from is not None:
-        kept = _occurring([root / file for file in classes_from])
+        kept = _occurring([_place(root, file) for file in classes_from])
         categories = {name: number for name, number in categories.items() if number in kept}
         if len(categories) != OCCURRING:
             report.note("kept", f"list of classes other than the {OCCURRING} of TAO", str(path), f"{len(categories)}")
@@ -83,6 +83,11 @@ def open_tao(
         },
         published=_PUBLISHED.get(split) if annotations is None else None,
     )
+
+
+def _place(root: Path, file: PathLike) -> Path:
+    """Return a file below ``root``, or else where it says."""
+    return root / file if (root / file).exists() or not Path(file).exists() else Path(file)
 
 
 def merged_classes(categories: Sequence[Entry]) -> dict[int, int]:
@@ -168,8 +173,14 @@ class _Reader:
         return self.merged.get(number, number)
 
     def _entries(self, key: str, needed: tuple[str, ...]) -> Iterator[Entry]:
+        """Give the entries of a list; no two of them have one id."""
+        seen: set[int] = set()
         for position, entry in enumerate(self.data.get(key) or ()):
-            require_keys(entry, needed, f"{self.path}: {key}[{position}]")
+            place = f"{self.path}: {key}[{position}]"
+            require_keys(entry, needed, place)
+            if entry["id"] in seen:
+                raise InputError(f"{place}: id {entry['id']} stands in an earlier entry already; remove one of them")
+            seen.add(entry["id"])
             yield entry
 
 

@@ -26,7 +26,8 @@ class MixSampler(Sampler):
     Args:
         dataset: A ``ConcatDataset``; its parts may be of any kind (pairs of frames, stills, wrappers of these).
         weights: One for each part, 0 or greater.
-        seed: The same on all processes; None draws one.
+        seed: The same on all processes; None takes the configuration's ``randomness.seed``, or draws one. A run that is
+            to be resumed in the middle of a round needs one that is fixed, as in all packaged configurations.
 
     Raises:
         InputError: Not a ``ConcatDataset``, another number of weights than parts, a weight that is negative or not

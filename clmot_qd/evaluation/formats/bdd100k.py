@@ -20,6 +20,7 @@ from clmot_qd.evaluation.formats.entries import Entries, by_sequence
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
 from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_array
 from clmot_qd.evaluation.ground_truth import GroundTruth
+from clmot_qd.evaluation.result_files import result_path
 from clmot_qd.files import read_json
 
 
@@ -35,7 +36,7 @@ def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) ->
         write_array(path, videos)
         return
     for name, lines in zip(index.sequences, videos):
-        write_array(Path(path) / f"{name}.json", [lines])
+        write_array(result_path(path, name, ".json"), [lines])
 
 
 def _video_lines(
@@ -79,7 +80,7 @@ def read(path: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
     index = read_image_index(truth)
     if not Path(path).is_dir():
         return _read_file(path, truth, index)
-    files = {name: Path(path) / f"{name}.json" for name in index.sequences}
+    files = {name: result_path(path, name, ".json") for name in index.sequences}
     missing = [file for file in files.values() if not file.is_file()]
     if missing:
         raise InputError(f"{missing[0]}: no such file; every video needs one, even if its labels are empty")

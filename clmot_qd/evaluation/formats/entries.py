@@ -12,6 +12,14 @@ from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.image_index import ImageIndex
 
+_LARGEST_EXACT = 2**53
+
+
+def _number(values: Sequence[Any]) -> IntArray:
+    """Number different values from 1, in order of appearance: (n,)."""
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers) + 1) for value in values], dtype=np.int64)
+
 
 @dataclass(frozen=True)
 class Entries:
@@ -69,7 +77,9 @@ class Entries:
         return numbers.astype(np.int64)
 
     def identities(self, key: str) -> IntArray:
-        """Return identities (n,): whole numbers as they are, also written as text; other texts are numbered from 1.
+        """Return identities (n,): whole numbers as they are, also written as text; else they are numbered from 1.
+
+        Numbers that a double cannot tell from their neighbours are numbered like texts.
 
         Raises:
             InputError: One is negative, or neither a whole number nor text.
@@ -78,8 +88,10 @@ class Entries:
         if any(isinstance(value, str) for value in values):
             values = [str(value) for value in values]
             if not all(value.isascii() and value.isdigit() and str(int(value)) == value for value in values):
-                numbers: dict[str, int] = {}
-                return np.array([numbers.setdefault(value, len(numbers) + 1) for value in values], dtype=np.int64)
+                return _number(values)
+            values = [int(value) for value in values]
+        if any(isinstance(value, int) and value > _LARGEST_EXACT for value in values):
+            return _number(values)
         ids = self.integers(key)
         self.refuse(ids < 0, lambda i: f"{key} is {ids[i]}; it must be 0 or greater")
         return ids

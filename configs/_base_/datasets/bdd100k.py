@@ -26,7 +26,11 @@ detection_set = dict(
     filter_cfg=dict(filter_empty_gt=True, min_size=32),
     pipeline=[*_base_.still_pipeline[:2], resize, *_base_.still_pipeline[2:]],
 )
-train_dataloader = dict(dataset=dict(_delete_=True, type="ConcatDataset", datasets=[tracking_set, detection_set]))
+weights = [1, 1]  # how much of either set an epoch shows
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type="MixSampler", weights=weights),
+    dataset=dict(_delete_=True, type="ConcatDataset", datasets=[tracking_set, detection_set]),
+)
 val_dataloader = dict(
     dataset=dict(
         data_root=data_root,

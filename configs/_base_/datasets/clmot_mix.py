@@ -10,7 +10,9 @@ folders = {  # folder below data/ -> where its pictures are
     "PRW": "frames/",
     "ETHZ": "",
 }
+weights = [1, 1, 1, 1, 1, 1]  # how much of each set an epoch shows, in the order of the folders
 train_dataloader = dict(
+    sampler=dict(_delete_=True, type="MixSampler", weights=weights),
     dataset=dict(
         _delete_=True,
         type="ConcatDataset",
@@ -26,5 +28,5 @@ train_dataloader = dict(
             )
             for folder, pictures in folders.items()
         ],
-    )
+    ),
 )

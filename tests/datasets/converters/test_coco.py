@@ -292,3 +292,22 @@ def test_our_data_sets_read_the_result(root: Path) -> None:
     found = {Path(info["img_path"]).name: info["instances"] for info in map(dataset.get_data_info, range(3))}
     assert [instance["ignore_flag"] for instance in found["10.jpg"]] == [0, 1]
     assert found["10.jpg"][0]["bbox"] == [1, 2, 4, 6]
+
+
+def test_what_the_protocols_need_survives(tmp_path: Path) -> None:
+    image = dict(id=7, video_id=3, frame_id=0, file_name="a.jpg", width=64, height=48, source_id=4711, frame_index=31)
+    annotation = dict(id=1, image_id=7, category_id=5, instance_id=2, bbox=[60, 1, 9, 9], difficulty=2, track_id=99)
+    video = dict(id=3, name="v", neg_category_ids=[1], not_exhaustive_category_ids=[2], source_id=12, fps=5)
+    category = dict(id=5, name="cup", merged=[dict(id=6, name="mug")])
+    content = dict(images=[image], annotations=[annotation], videos=[video], categories=[category])
+    (tmp_path / "own.json").write_text(json.dumps(content))
+    for keep, bbox in ((True, [60, 1, 9, 9]), (False, [60, 1, 4, 9])):
+        data, _ = converted("coco", tmp_path / "root", images="trust", ann=tmp_path / "own.json", keep_outside=keep)
+        assert data["annotations"][0]["bbox"] == bbox
+    for entry, name, keys in (
+        (image, "images", ("source_id", "frame_index")),
+        (annotation, "annotations", ("difficulty", "track_id")),
+        (video, "videos", ("neg_category_ids", "not_exhaustive_category_ids", "source_id", "fps")),
+        (category, "categories", ("merged",)),
+    ):
+        assert {key: data[name][0][key] for key in keys} == {key: entry[key] for key in keys}

@@ -118,3 +118,11 @@ def test_lines_that_cannot_be_used(root: Path, line: str, match: str) -> None:
 def test_other_files_in_place_of_text(root: Path) -> None:
     (root / "crossing" / "annot.idl").write_bytes(b"\x1f\x8b\xff\xfe")
     refused("eth", root, "annot.idl: no text in UTF-8")
+
+
+def test_a_picture_in_two_folders_is_taken_where_the_file_says(root: Path) -> None:
+    picture(root / "bahnhof" / "right" / "image_00000002_0.png", 32, 24)
+    data, _ = converted("eth", root)
+    assert data["images"][0]["file_name"] == "bahnhof/left/image_00000002_0.png"
+    write(root, "bahnhof", '"middle/image_00000002_0.png": (1, 2, 3, 4);\n', "bahnhof-annot.idl")
+    refused("eth", root, "annot.idl:1: picture 'middle/image_00000002_0.png' may be left/.* and right/")

@@ -144,7 +144,7 @@ class TestVideos:
         data, _ = converted("jde-text", root, videos=True, lists=[listed(tmp_path, first[0], other, *first[1:])])
         assert [video["name"] for video in data["videos"]] == ["MOT17-02-SDP", "MOT17-04-SDP"]
         assert [image["mot_frame_id"] for image in data["images"]] == [2, 9, 10, 1]
-        assert [image["frame_id"] for image in data["images"]] == [0, 1, 2, 0]
+        assert [image["frame_id"] for image in data["images"]] == [0, 7, 8, 0]
         assert [entry["instance_id"] for entry in data["annotations"]] == [1, 1, 2]
 
     def test_frames_counted_from_zero_have_no_mot_number(self, root: Path, tmp_path: Path) -> None:

@@ -290,3 +290,18 @@ def test_real_sample(shared_data: Path, tmp_path: Path) -> None:
     assert (len(data["images"]), len(data["annotations"])) == (2, 2)
     assert result.counts() == Counts(images=2, boxes=2, identities=1, videos=1)
     assert result.remarks[0].startswith("skipped 2 x box of unknown class 'number 95'")  # it lists two classes of four
+
+
+@pytest.mark.parametrize("key", ["videos", "images", "tracks", "annotations"])
+def test_an_id_stands_once_in_a_list(root: Path, key: str) -> None:
+    twice = content()
+    twice[key] = [*twice[key], twice[key][0]]
+    write_json(root / "train.json", twice)
+    assert f"{key}[{len(twice[key]) - 1}]: id {twice[key][0]['id']} stands in an earlier entry" in refused("tao", root)
+
+
+def test_values_of_another_kind_are_told_with_the_file(root: Path) -> None:
+    wrong = content()
+    wrong["annotations"][0]["image_id"] = [1]
+    write_json(root / "train.json", wrong)
+    assert "TAO train, at its beginning: not of the expected form (TypeError" in refused("tao", root)

@@ -214,7 +214,7 @@ def test_missing_and_binary_files(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=rf"{name}: cannot be read \(No such file"):
             read_detection_file(tmp_path / name)
         (tmp_path / name).write_bytes(b"\xff\xfe\x00\x93")
-        with pytest.raises(InputError, match="not a text file|no text in UTF-8"):
+        with pytest.raises(InputError, match=r"not a text file|no text in UTF-8"):
             read_detection_file(tmp_path / name)
 
 
