@@ -14,6 +14,16 @@ Array = TypeVar("Array")
 """A numpy array or a torch tensor: what comes in goes out. torch is not imported for it."""
 
 
+def xywh_to_xyxy(bboxes: np.ndarray) -> np.ndarray:
+    """Turn (n, 4) x, y, w, h, as in files, into two corners."""
+    return np.hstack([bboxes[:, :2], bboxes[:, :2] + bboxes[:, 2:]])
+
+
+def xyxy_to_xywh(bboxes: np.ndarray) -> np.ndarray:
+    """Turn (n, 4) two corners into x, y, w, h, as in files."""
+    return np.hstack([bboxes[:, :2], bboxes[:, 2:] - bboxes[:, :2]])
+
+
 def boxes_to_original(bboxes: Array, scale_factor: Sequence[float], pad_param: Sequence[float]) -> Array:
     """Map boxes from the network input back to the original image: ``x = (x_net - left) / w_scale``, y likewise.
 

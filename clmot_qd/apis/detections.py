@@ -13,10 +13,18 @@ import numpy as np
 import clmot_qd.trackers
 from clmot_qd.apis.track_table import stack_tracks
 from clmot_qd.datasets.detections import DetectionSet, VideoDetections, read_detection_file, video_name
-from clmot_qd.datasets.mot_text import MOT_CLASSES, IntArray, MotTable, PathLike, make_table, read_ground_truth
+from clmot_qd.datasets.mot_text import (
+    MOT_CLASSES,
+    IntArray,
+    MotTable,
+    PathLike,
+    empty_table,
+    read_ground_truth,
+)
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.evaluate import TrackScores, evaluate_tracks
 from clmot_qd.evaluation.ground_truth import GroundTruth, SequenceTruth
+from clmot_qd.geometry import xywh_to_xyxy
 from clmot_qd.trackers import Tracks
 
 
@@ -149,7 +157,7 @@ def track_set(
         if name in detections.videos:
             tracks[name] = track_video(detections.videos[name], tracker, numbers, class_ids, embed_scale)
         else:
-            tracks[name] = make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
+            tracks[name] = empty_table()
     return tracks
 
 
@@ -178,7 +186,7 @@ def track_detections(
     Returns:
         The tracks, in order of the frames. Class -1.
     """
-    corners = np.hstack([detections.bboxes[:, :2], detections.bboxes[:, :2] + detections.bboxes[:, 2:]])
+    corners = xywh_to_xyxy(detections.bboxes)
     labels = np.zeros(len(corners), dtype=np.int64)
     found = VideoDetections(detections.frames, corners, detections.scores, labels, embeds)
     return track_video(found, tracker, None if last_frame is None else np.arange(1, last_frame + 1))

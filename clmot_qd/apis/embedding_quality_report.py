@@ -17,7 +17,7 @@ from clmot_qd.apis.embedding_quality import GAPS, EmbeddingQuality, Nearest, emb
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import SequenceTruth
 from clmot_qd.files import write_text
-from clmot_qd.geometry import boxes_to_network, scaling_of
+from clmot_qd.geometry import boxes_to_network, scaling_of, xywh_to_xyxy
 
 ALL_CLASSES = "all classes"
 #: Model (trained, random weights) -> class, or ALL_CLASSES where there are several -> quality.
@@ -99,7 +99,7 @@ def embed_true_boxes(
         if rows is None:
             continue
         boxes = source.truth.sequences[sequence].boxes.select(rows)
-        corners = np.hstack([boxes.bboxes[:, :2], boxes.bboxes[:, :2] + boxes.bboxes[:, 2:]])
+        corners = xywh_to_xyxy(boxes.bboxes)
         network = torch.as_tensor(boxes_to_network(corners, *scaling_of(meta)), dtype=torch.float32)
         for name, model in models.items():
             embeds[name].append(model.embed_boxes(data["inputs"].flatten(0, 1), [network])[0].float().cpu().numpy())

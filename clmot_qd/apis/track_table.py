@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import MotTable, make_table
+from clmot_qd.datasets.mot_text import MotTable, empty_table, make_table
+from clmot_qd.geometry import xyxy_to_xywh
 from clmot_qd.trackers import Tracks
 
 
@@ -22,13 +23,13 @@ def stack_tracks(tracks: Sequence[Tracks], frames: Sequence[int], class_ids: Seq
         Rows in the order of the frames, boxes x, y, w, h.
     """
     if not tracks:
-        return make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
+        return empty_table()
     corners = np.concatenate([found.bboxes for found in tracks]).astype(np.float64)
     labels = np.concatenate([found.labels for found in tracks])
     return make_table(
         frames=np.repeat(np.asarray(frames, dtype=np.int64), [len(found) for found in tracks]),
         ids=np.concatenate([found.instances_id for found in tracks]),
-        bboxes=np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]]),
+        bboxes=xyxy_to_xywh(corners),
         scores=np.concatenate([found.scores for found in tracks]),
         class_ids=None if class_ids is None else np.asarray(class_ids)[labels],
     )

@@ -18,7 +18,7 @@ from mmdet.datasets.api_wrappers import COCO
 from mmengine import fileio
 from mmengine.dataset import BaseDataset
 
-from clmot_qd.datasets.box_checks import is_box
+from clmot_qd.datasets.annotation_entries import is_box
 from clmot_qd.errors import InputError
 from clmot_qd.files import read_json
 

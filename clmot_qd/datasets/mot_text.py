@@ -102,6 +102,11 @@ def make_table(
     )
 
 
+def empty_table() -> MotTable:
+    """Return a table without rows."""
+    return make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
+
+
 def read_ground_truth(path: PathLike, *, identities: bool = True, allow_empty: bool = False) -> MotTable:
     """Read a ``gt.txt`` of MOT15, MOT16, MOT17, MOT20 or of a data set in their form.
 

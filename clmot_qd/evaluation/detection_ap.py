@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 from clmot_qd.datasets.mot_text import FloatArray, IntArray, PathLike
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.entries import Entries
-from clmot_qd.files import read_json, write_text
+from clmot_qd.files import read_json, write_json
 
 _AT_50, _AT_75 = 0, 5  # of the IoU thresholds 0.5, 0.55 ... 0.95
 _AREAS = ("", "_s", "_m", "_l")  # all, up to 32 x 32 pixels, up to 96 x 96, larger
@@ -149,9 +148,7 @@ class DetectionScores:
 
     def write_json(self, path: PathLike) -> None:
         """Write everything; what is not defined becomes null."""
-        data = {"overall": _without_nan(self.overall())}
-        classes = {name: _without_nan(row) for name, row in self.by_class.items()}
-        write_text(path, json.dumps({"detection": {**data, "classes": classes}}, indent=2) + "\n")
+        write_json(path, {"detection": {"overall": self.overall(), "classes": self.by_class}})
 
 
 def detection_ap(
@@ -237,7 +234,3 @@ def _percent(values: FloatArray) -> float:
 def _mean(values: Sequence[float]) -> float:
     defined = [value for value in values if not math.isnan(value)]
     return sum(defined) / len(defined) if defined else math.nan
-
-
-def _without_nan(row: Mapping[str, float]) -> dict[str, float | None]:
-    return {key: None if math.isnan(value) else value for key, value in row.items()}

@@ -15,6 +15,8 @@ from mmengine.logging import print_log
 
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.detection_ap import Detections, detection_ap, read_detection_truth
+from clmot_qd.evaluation.track_eval_metric import to_numpy
+from clmot_qd.geometry import xyxy_to_xywh
 
 
 @METRICS.register_module()
@@ -119,15 +121,15 @@ class VideoDetectionMetric(BaseMetric):
         found = _get(frame, "pred_instances")
         if not list(found.keys()):  # what some models leave of a frame without detections
             return Detections(np.empty((0, 4)), np.empty(0), np.empty(0, np.int64))
-        corners, scores = (_to_numpy(_get(found, key)).astype(np.float64) for key in ("bboxes", "scores"))
-        names, labels = self._label_names(), _to_numpy(_get(found, "labels")).astype(np.int64)
+        corners, scores = (to_numpy(_get(found, key)).astype(np.float64) for key in ("bboxes", "scores"))
+        names, labels = self._label_names(), to_numpy(_get(found, "labels")).astype(np.int64)
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
             place = f"{self.truth.source}: image {image}"
             raise InputError(f"{place}: a label is not in 0..{len(names) - 1}; the classes are {', '.join(names)}")
         numbers = np.array([self.truth.categories[name] for name in names], dtype=np.int64)[labels]
         good = np.isfinite(scores) & np.isfinite(corners).all(axis=1) & (corners[:, 2:] > corners[:, :2]).all(axis=1)
         self._warn(good, image)
-        bboxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+        bboxes = xyxy_to_xywh(corners)
         return Detections(bboxes[good], scores[good], numbers[good])
 
     def _warn(self, good: np.ndarray, image: int) -> None:
@@ -153,7 +155,3 @@ def _get(item: Any, key: str) -> Any:
     if value is None:
         raise InputError(f"VideoDetectionMetric: a data sample has no {key}; it needs a model that detects boxes")
     return value
-
-
-def _to_numpy(values: Any) -> np.ndarray:
-    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)

@@ -6,9 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-import numpy as np
-
-from clmot_qd.datasets.mot_text import MotTable, make_table
+from clmot_qd.datasets.mot_text import MotTable, empty_table
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.backends import BACKENDS, OVERALL, Backend, Counts, require_backends
 from clmot_qd.evaluation.ground_truth import GroundTruth, SequenceTruth
@@ -111,7 +109,7 @@ def _count_all(
 ) -> dict[str, dict[str, SequenceCounts]]:
     """Return level -> sequence -> counts, sequences in the order of ``truth``."""
     tasks = {
-        name: (name, true, tracks.get(name, _NO_TRACKS), plans, backends) for name, true in truth.sequences.items()
+        name: (name, true, tracks.get(name, empty_table()), plans, backends) for name, true in truth.sequences.items()
     }
     results: dict[str, dict[str, SequenceCounts]] = {}
     for index, (name, result) in enumerate(_run(tasks, jobs), start=1):
@@ -188,6 +186,3 @@ def _add_up(
         if chosen:
             rows[group] = {OVERALL: backend.pool(chosen)}
     return rows
-
-
-_NO_TRACKS = make_table(np.empty(0), np.empty(0), np.empty((0, 4)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clmot_qd.datasets.box_checks import is_box
+from clmot_qd.datasets.annotation_entries import is_box
 from clmot_qd.datasets.mot_layout import find_sequences, natural_key
 from clmot_qd.datasets.mot_text import (
     MOT_CLASSES,

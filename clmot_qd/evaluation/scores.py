@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any
 
 from clmot_qd.datasets.mot_text import PathLike
 from clmot_qd.evaluation.backends import OVERALL, Counts, Scores, SequenceScores
-from clmot_qd.files import write_text
+from clmot_qd.files import write_json
 
 #: Mean over the classes that occur.
 CLASS_AVERAGE = "CLASS-AVERAGE"
@@ -100,7 +99,7 @@ class TrackScores:
 
     def write_json(self, path: PathLike) -> None:
         """Write everything, down to the sequences; what is not defined becomes null."""
-        write_text(path, json.dumps(_without_nan(self._as_dict()), indent=2) + "\n")
+        write_json(path, self._as_dict())
 
     def _as_dict(self) -> dict[str, Any]:
         rows = {name: dict(classes) | dict(self.combined.get(name, {})) for name, classes in self.by_backend.items()}
@@ -140,9 +139,3 @@ def _cell(value: float) -> str:
     if isinstance(value, int):
         return f"{value:>8}"
     return f"{'-':>8}" if math.isnan(value) else f"{value:>8.2f}"
-
-
-def _without_nan(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -10,6 +10,7 @@ from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import SequenceTruth
 from clmot_qd.evaluation.matching import EPSILON, best_pairs, match_frames
+from clmot_qd.geometry import xywh_to_xyxy
 from clmot_qd.trackers.similarity import pairwise_iou
 
 # A prediction is in a region with more than this share of its area.
@@ -78,7 +79,7 @@ class Overlaps:
         self.tracks = tracks
         self.true_rows = _rows_by_frame(truth.frames, truth.boxes)
         self.found_rows = _rows_by_frame(truth.frames, tracks)
-        self._true, self._found = _to_xyxy(truth.boxes.bboxes), _to_xyxy(tracks.bboxes)
+        self._true, self._found = xywh_to_xyxy(truth.boxes.bboxes), xywh_to_xyxy(tracks.bboxes)
         self.iou = [
             pairwise_iou(self._true[true], self._found[found]) for true, found in zip(self.true_rows, self.found_rows)
         ]
@@ -186,7 +187,3 @@ def _renumber(ids: list[IntArray]) -> tuple[list[IntArray], int]:
     joined = np.concatenate(ids) if ids else np.empty(0, dtype=np.int64)
     unique, numbers = np.unique(joined, return_inverse=True)
     return np.split(numbers, np.cumsum([len(part) for part in ids])[:-1]) if ids else [], len(unique)
-
-
-def _to_xyxy(bboxes: FloatArray) -> FloatArray:
-    return np.hstack([bboxes[:, :2], bboxes[:, :2] + bboxes[:, 2:]])

@@ -13,7 +13,15 @@ from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable, find_duplicate, make_table
+from clmot_qd.datasets.mot_text import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    MotTable,
+    empty_table,
+    find_duplicate,
+    make_table,
+)
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.backends import require_backends
 from clmot_qd.evaluation.evaluate import evaluate_tracks
@@ -22,6 +30,7 @@ from clmot_qd.evaluation.ground_truth import read_cocovid
 from clmot_qd.evaluation.protocols import get_protocol
 from clmot_qd.evaluation.scores import TrackScores
 from clmot_qd.evaluation.track_map_scores import TrackMapScores
+from clmot_qd.geometry import xyxy_to_xywh
 
 _LEAST_SIDE = 1e-4  # pixels; what is smaller is no box, and a result file could not tell its side from 0
 
@@ -188,11 +197,11 @@ class TrackEvalMetric(BaseMetric):
         tracks = _get(frame, "pred_track_instances")
         if not list(tracks.keys()):  # what some models leave of a frame without detections
             return np.empty(0, np.int64), np.empty((0, 4)), np.empty(0), np.empty(0, np.int64)
-        ids, labels = (_to_numpy(_get(tracks, key)).astype(np.int64) for key in ("instances_id", "labels"))
-        corners, scores = (_to_numpy(_get(tracks, key)).astype(np.float64) for key in ("bboxes", "scores"))
+        ids, labels = (to_numpy(_get(tracks, key)).astype(np.int64) for key in ("instances_id", "labels"))
+        corners, scores = (to_numpy(_get(tracks, key)).astype(np.float64) for key in ("bboxes", "scores"))
         if find_duplicate(np.zeros_like(ids), ids) is not None:
             raise InputError(f"{place}: the tracker gives an identity twice: {sorted(ids.tolist())}")
-        bboxes = np.hstack([corners[:, :2], corners[:, 2:] - corners[:, :2]])
+        bboxes = xyxy_to_xywh(corners)
         numbers, scored = self._class_numbers(labels, place)
         keep = scored & self._are_boxes(bboxes, place)
         return ids[keep], bboxes[keep], scores[keep], numbers[keep]
@@ -227,7 +236,7 @@ class TrackEvalMetric(BaseMetric):
 
     def _join(self, frames: list[tuple[np.ndarray, ...]]) -> MotTable:
         if not frames:
-            return make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
+            return empty_table()
         numbers, ids, bboxes, scores, class_ids = (np.concatenate(column) for column in zip(*frames))
         return make_table(numbers, ids, bboxes, scores, class_ids if len(self.classes) > 1 else None)
 
@@ -240,5 +249,6 @@ def _get(item: Any, key: str) -> Any:
     return value
 
 
-def _to_numpy(values: Any) -> np.ndarray:
+def to_numpy(values: Any) -> np.ndarray:
+    """Return an array of a tensor, an array or a list."""
     return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import FloatArray, MotTable, make_table
+from clmot_qd.datasets.mot_text import FloatArray, MotTable, empty_table
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.evaluation.scoring_input import check_tracks
@@ -75,14 +75,11 @@ def evaluate_track_map(
     counts: _Counts = {number: {} for number in names}
     for index, name in enumerate(sorted(truth.sequences, key=lambda name: name.replace("/", "-")), start=1):
         progress(f"scoring {name} ({index} of {len(truth.sequences)})")
-        found = make_tracks(limit_per_image(federation.merge(tracks.get(name, _NO_TRACKS)), max_detections))
+        found = make_tracks(limit_per_image(federation.merge(tracks.get(name, empty_table())), max_detections))
         for number in _classes_here(name, true[name], found, federation, names):
             open_ended = number in federation.not_exhaustive.get(name, ())
             counts[number][name] = _count(true[name], found, number, open_ended)
     return _average(names, counts)
-
-
-_NO_TRACKS = make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
 
 
 def _true_tracks(boxes: MotTable) -> TrackSet:

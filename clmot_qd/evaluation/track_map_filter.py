@@ -9,12 +9,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable, make_table
+from clmot_qd.datasets.mot_text import BoolArray, IntArray, MotTable, empty_table
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.evaluation.matching import best_pairs
 from clmot_qd.evaluation.scoring_input import check_tracks
 from clmot_qd.evaluation.track_map import MAX_DETECTIONS
 from clmot_qd.evaluation.track_map_input import Federation, limit_per_image, read_federation
+from clmot_qd.geometry import xywh_to_xyxy
 from clmot_qd.trackers.similarity import pairwise_iou
 
 _IOU_THR = 0.5
@@ -46,14 +47,11 @@ def judged(
     federation = read_federation(truth) if federation is None else federation
     truth, kept = federation.merge_truth(truth), {}
     for name, true in truth.sequences.items():
-        found = federation.merge(tracks.get(name, _NO_TRACKS))
+        found = federation.merge(tracks.get(name, empty_table()))
         check_tracks(name, true, found)
         found = limit_per_image(found, max_detections)
         kept[name] = found.select(_can_be_judged(name, true.boxes, found, federation))
     return truth, kept
-
-
-_NO_TRACKS = make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
 
 
 def _can_be_judged(name: str, true: MotTable, found: MotTable, federation: Federation) -> BoolArray:
@@ -64,7 +62,7 @@ def _can_be_judged(name: str, true: MotTable, found: MotTable, federation: Feder
     keep = np.isin(found.frames, true.frames) & np.where(present, True, absent & ~open_ended)
     for place in np.unique(places[present & open_ended]).tolist():
         rows, boxes = np.flatnonzero(places == place), true.bboxes[known == place]
-        matched = best_pairs(pairwise_iou(_to_xyxy(boxes), _to_xyxy(found.bboxes[rows])), _IOU_THR)[1]
+        matched = best_pairs(pairwise_iou(xywh_to_xyxy(boxes), xywh_to_xyxy(found.bboxes[rows])), _IOU_THR)[1]
         keep[np.delete(rows, matched)] = False
     return keep
 
@@ -78,7 +76,3 @@ def _listed(class_ids: IntArray, classes: frozenset[int] | None, otherwise: bool
     if classes is None:
         return np.full(len(class_ids), otherwise)
     return np.isin(class_ids, list(classes))
-
-
-def _to_xyxy(bboxes: FloatArray) -> FloatArray:
-    return np.hstack([bboxes[:, :2], bboxes[:, :2] + bboxes[:, 2:]])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from clmot_qd.datasets.annotation_entries import merged_classes
 from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import GroundTruth
@@ -61,11 +62,10 @@ def read_federation(truth: GroundTruth) -> Federation:
         return Federation()
     data = read_json(truth.source)
     videos = {video["name"]: video for video in data["videos"]}
-    merged = {old["id"]: entry["id"] for entry in data["categories"] for old in entry.get("merged") or ()}
     return Federation(
         {name: _numbers(truth, video, _NEGATIVE) for name, video in videos.items() if _NEGATIVE in video},
         {name: _numbers(truth, video, "not_exhaustive_category_ids") for name, video in videos.items()},
-        merged,
+        merged_classes(data["categories"]),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clmot_qd.datasets.mot_text import FloatArray, PathLike
-from clmot_qd.files import write_text
+from clmot_qd.files import write_json
 
 #: IoU thresholds 0.5, 0.55 ... 0.95; the positions of 0.5 and 0.75.
 _AT_50, _AT_75 = 0, 5
@@ -59,9 +58,7 @@ class TrackMapScores:
 
     def write_json(self, path: PathLike) -> None:
         """Write everything; what is not defined becomes null."""
-        classes = {name: _without_nan(row) for name, row in self.class_rows().items()}
-        data = {"track_map": {"overall": _without_nan(self.flat()), "classes": classes}}
-        write_text(path, json.dumps(data, indent=2) + "\n")
+        write_json(path, {"track_map": {"overall": self.flat(), "classes": self.class_rows()}})
 
 
 def _row(fields: Mapping[str, FloatArray]) -> dict[str, float]:
@@ -83,7 +80,3 @@ def _cell(value: float, width: int) -> str:
 
 def _width(column: str) -> int:
     return max(8, len(column) + 2)
-
-
-def _without_nan(row: Mapping[str, float]) -> dict[str, float | None]:
-    return {key: None if math.isnan(value) else value for key, value in row.items()}

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clmot_qd.datasets.annotation_entries import merged_classes
 from clmot_qd.datasets.converters.json_stream import stream_json
-from clmot_qd.datasets.converters.tao import merged_classes
 from clmot_qd.datasets.converters.text_files import read_json, read_text, require_keys
 from clmot_qd.errors import InputError
 

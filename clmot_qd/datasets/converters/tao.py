@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clmot_qd.datasets.annotation_entries import merged_classes
 from clmot_qd.datasets.converters.catalogue import DataSet, Option
 from clmot_qd.datasets.converters.report import Report
 from clmot_qd.datasets.converters.source import Box, Counts, Frame, Source
@@ -88,11 +89,6 @@ def open_tao(
 def _place(root: Path, file: PathLike) -> Path:
     """Return a file below ``root``, or else where it says."""
     return root / file if (root / file).exists() or not Path(file).exists() else Path(file)
-
-
-def merged_classes(categories: Sequence[Entry]) -> dict[int, int]:
-    """Return the number of each class that another one lists under ``merged`` -> the number of that one."""
-    return {merged["id"]: category["id"] for category in categories for merged in category.get("merged") or ()}
 
 
 class _Reader:

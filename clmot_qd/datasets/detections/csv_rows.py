@@ -26,6 +26,7 @@ import numpy as np
 from clmot_qd.datasets.detections.tables import Rows
 from clmot_qd.datasets.mot_text import FloatArray, PathLike
 from clmot_qd.errors import InputError
+from clmot_qd.geometry import xywh_to_xyxy
 
 _OTHER_NAMES = {
     "frame": ("frame_id", "frame_number"),
@@ -111,7 +112,7 @@ def _to_rows(path: PathLike, names: Sequence[str], lines: Sequence[int], cells: 
     box = [columns[name] for name in (_CORNERS if "x1" in columns else _SIZED)]
     bboxes = _numbers(path, lines, cells, box)
     if "x1" not in columns:
-        bboxes = np.hstack([bboxes[:, :2], bboxes[:, :2] + bboxes[:, 2:]])
+        bboxes = xywh_to_xyxy(bboxes)
     vector = [columns[name] for name in sorted((n for n in columns if n[1:].isdecimal() and n[0] == "e"), key=_digits)]
     score = _numbers(path, lines, cells, [columns["score"]])[:, 0] if "score" in columns else np.ones(len(cells))
     return Rows(

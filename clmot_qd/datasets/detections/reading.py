@@ -16,6 +16,7 @@ from clmot_qd.datasets.detections.tables import DetectionSet, VideoDetections, t
 from clmot_qd.datasets.mot_layout import find_sequences
 from clmot_qd.datasets.mot_text import PathLike, read_detections
 from clmot_qd.errors import InputError
+from clmot_qd.geometry import xywh_to_xyxy
 
 
 def read_detection_file(
@@ -148,7 +149,7 @@ def _read_mot(path: Path, name: str, embeds: PathLike | None, frame_offset: int)
         raise InputError(f"{path}: frames of MOT text count from 1; a frame offset is for CSV and JSON")
     table = read_detections(path)
     vectors = None if embeds is None else read_embeddings(embeds, len(table))
-    corners = np.hstack([table.bboxes[:, :2], table.bboxes[:, :2] + table.bboxes[:, 2:]])
+    corners = xywh_to_xyxy(table.bboxes)
     labels = np.zeros(len(table), dtype=np.int64)
     return DetectionSet(str(path), {name: VideoDetections(table.frames, corners, table.scores, labels, vectors)})
 

@@ -22,6 +22,7 @@ from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_a
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.evaluation.result_files import result_path
 from clmot_qd.files import read_json
+from clmot_qd.geometry import xywh_to_xyxy
 
 
 def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
@@ -61,7 +62,7 @@ def _video_lines(
 
 def _label_texts(truth: GroundTruth, table: MotTable) -> Iterator[str]:
     categories = {number: json.dumps(name) for name, number in truth.categories.items()}
-    corners = np.hstack([table.bboxes[:, :2], table.bboxes[:, :2] + table.bboxes[:, 2:]])
+    corners = xywh_to_xyxy(table.bboxes)
     columns = (table.ids.tolist(), table.class_ids.tolist(), table.scores.tolist(), rounded(corners))
     for identity, number, score, (x1, y1, x2, y2) in zip(*columns):
         box = f'{{"x1": {x1}, "y1": {y1}, "x2": {x2}, "y2": {y2}}}'

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from clmot_qd.datasets.annotation_entries import merged_classes
 from clmot_qd.datasets.mot_text import IntArray
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import GroundTruth
@@ -87,8 +88,7 @@ def read_image_index(truth: GroundTruth) -> ImageIndex:
 
 def _merged(categories: Sequence[Mapping[str, Any]]) -> dict[int, int]:
     listed = {category["id"] for category in categories}
-    merged = {old["id"]: category["id"] for category in categories for old in category.get("merged") or ()}
-    return {old: new for old, new in merged.items() if old not in listed}
+    return {old: new for old, new in merged_classes(categories).items() if old not in listed}
 
 
 def _integers(values: Any) -> IntArray:

@@ -26,9 +26,8 @@ detection_set = dict(
     filter_cfg=dict(filter_empty_gt=True, min_size=32),
     pipeline=[*_base_.still_pipeline[:2], resize, *_base_.still_pipeline[2:]],
 )
-weights = [1, 1]  # how much of either set an epoch shows
 train_dataloader = dict(
-    sampler=dict(_delete_=True, type="MixSampler", weights=weights),
+    sampler=dict(_delete_=True, type="MixSampler", weights=[1, 1]),  # shares of either set in an epoch
     dataset=dict(_delete_=True, type="ConcatDataset", datasets=[tracking_set, detection_set]),
 )
 val_dataloader = dict(

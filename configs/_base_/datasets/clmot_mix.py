@@ -10,9 +10,8 @@ folders = {  # folder below data/ -> where its pictures are
     "PRW": "frames/",
     "ETHZ": "",
 }
-weights = [1, 1, 1, 1, 1, 1]  # how much of each set an epoch shows, in the order of the folders
 train_dataloader = dict(
-    sampler=dict(_delete_=True, type="MixSampler", weights=weights),
+    sampler=dict(_delete_=True, type="MixSampler", weights=[1] * len(folders)),  # shares of each set in an epoch
     dataset=dict(
         _delete_=True,
         type="ConcatDataset",

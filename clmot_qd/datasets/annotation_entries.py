@@ -1,8 +1,9 @@
-"""What counts as a box in an annotation file."""
+"""What entries of annotation files have in common, whoever reads them."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -13,3 +14,8 @@ def is_box(value: Any) -> bool:
     if not all(isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side) for side in value):
         return False
     return value[2] >= 0 and value[3] >= 0
+
+
+def merged_classes(categories: Iterable[Mapping[str, Any]]) -> dict[int, int]:
+    """Return the number of each class that another one lists under ``merged`` (TAO) -> the number of that one."""
+    return {old["id"]: category["id"] for category in categories for old in category.get("merged") or ()}
