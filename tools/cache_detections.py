@@ -8,7 +8,6 @@ Videos that are in the folder already are left alone: a stopped run goes on wher
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 
@@ -26,22 +25,18 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Detect and write."""
     args = parse_args(argv)
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from clmot_qd.apis.detection_cache import cache_detections
+    from clmot_qd.apis.progress import frame_bar
     from clmot_qd.apis.running import parse_options
 
-    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task("frames", total=None)
+    with frame_bar() as tell:
         files = cache_detections(
             args.config,
             args.checkpoint,
             args.out,
             parse_options(args.cfg_options),
             args.half,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=tell,
         )
     size = sum(path.stat().st_size for path in files) / 2**20
     print(f"{len(files)} videos in {args.out}, {size:.1f} MiB")

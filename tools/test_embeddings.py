@@ -6,7 +6,6 @@ python tools/test_embeddings.py clmot_dla34_40e_mot17-half work_dirs/run/epoch_4
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,23 +26,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write."""
     args = parse_args(argv)
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from clmot_qd.apis.embedding_quality_plot import plot_report
     from clmot_qd.apis.embedding_quality_report import measure_embeddings, report_table, write_report
+    from clmot_qd.apis.progress import frame_bar
     from clmot_qd.apis.running import parse_options
 
-    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr)) as bar:
-        task = bar.add_task("frames", total=None)
+    with frame_bar() as tell:
         report = measure_embeddings(
             args.config,
             args.checkpoint,
             parse_options(args.cfg_options),
             args.seed if args.random else None,
             args.gaps,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=tell,
         )
     print(report_table(report))
     if args.out:

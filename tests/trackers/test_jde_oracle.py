@@ -92,7 +92,8 @@ SCORES = [  # MOTA, IDF1, switches, false positives, misses of the authors' trac
 @pytest.mark.parametrize(("sequence", "cue", "expected"), SCORES)
 def test_scores_on_real_sequences(shared_data: Path, sequence: str, cue: str, expected: tuple[float, ...]) -> None:
     """The authors' numbers on the same detections; "motion" was recorded with all embeddings equal."""
-    motmetrics = pytest.importorskip("motmetrics")
+    import motmetrics
+
     folder = shared_data / sequence
     truth = np.loadtxt(folder / "gt/gt.txt", delimiter=",")
     truth = truth[(truth[:, 6] != 0) & ((truth[:, 7] == 1) | sequence.startswith("MOT15"))]

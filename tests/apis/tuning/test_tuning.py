@@ -358,7 +358,6 @@ class TestTune:
 
 class TestOptuna:
     def test_finds_what_is_good(self, objective: Objective) -> None:
-        pytest.importorskip("optuna")
         space = {"conf_thr": Range(0.05, 0.9), "lost_frames": Range(1, 20), "smooth_boxes": (True, False)}
         search = tune(objective, OptunaProposer(space, 25, seed=1))
         assert len(search.trials) == 26
@@ -375,7 +374,6 @@ class TestOptuna:
         ]
 
     def test_learns_from_earlier_and_invalid_trials(self, objective: Objective, tmp_path: Path) -> None:
-        pytest.importorskip("optuna")
         space = {"init_thr": Range(0.2, 0.9)}  # below conf_thr it is not valid
         search = tune(objective, OptunaProposer(space, 12), out=tmp_path)
         assert any(trial.note for trial in search.trials)
@@ -383,12 +381,10 @@ class TestOptuna:
         assert len(longer.trials) == 16
 
     def test_equal_settings_are_tried_once(self, counted: Counted) -> None:
-        pytest.importorskip("optuna")
         search = tune(counted, OptunaProposer({"smooth_boxes": (True, False)}, 8))
         assert len(counted.calls) == len(search.trials) == 3
 
     def test_a_setting_that_is_not_valid_is_a_failed_trial(self) -> None:
-        pytest.importorskip("optuna")
         proposer = OptunaProposer({"a": Range(0.0, 1.0)}, 2)
         for value in (None, 3.0):
             settings = proposer.ask()
@@ -398,7 +394,6 @@ class TestOptuna:
         assert proposer.ask() is None
 
     def test_mistakes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        pytest.importorskip("optuna")
         with pytest.raises(InputError, match="--trials needs a --space"):
             OptunaProposer({}, 3)
         with pytest.raises(InputError, match="--trials 0"):
@@ -522,7 +517,6 @@ class TestCommand:
         assert (tracker["type"], tracker["lost_frames"], tracker["conf_thr"]) == ("JDETracker", 9, 0.52)
 
     def test_the_tracker_of_a_configuration_and_optuna(self, root: Path, tmp_path: Path) -> None:
-        pytest.importorskip("optuna")
         (tmp_path / "config.py").write_text(
             "model = dict(tracker=dict(type='BiSoftmaxTracker', appearance_weight=0, iou_weight=1, init_score_thr=0.6))"
         )
