@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +16,7 @@ from mmdet.registry import METRICS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
+from processes import run_ranks
 
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.detection_metric import VideoDetectionMetric
@@ -230,34 +227,18 @@ class TestMistakes:
             metric.process(None, [sample])
 
 
-RANK = """
-import sys
-import torch.distributed
-torch.distributed.init_process_group("gloo")
-sys.path.insert(0, {folder!r})
+TWO_PROCESSES = """
 from test_detection_ap_metric import VideoDetectionMetric, run, track_sample, frame_sample
 rank = torch.distributed.get_rank()
 images = (100, 101, 102) if rank == 0 else (103, 100)
-scores = run(VideoDetectionMetric({ann_file!r}), [track_sample(frame_sample(image)) for image in images], size=4)
-print(rank, scores["detection/AP"], scores["detection/AR"])
+scores = run(VideoDetectionMetric(sys.argv[1]), [track_sample(frame_sample(image)) for image in images], size=4)
+print("scores", rank, scores["detection/AP"], scores["detection/AR"])
 """
 
 
 def test_two_processes(ann_file: str) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    code = RANK.format(folder=str(Path(__file__).parent), ann_file=ann_file)
-    places = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code],
-            env={**os.environ, **places, "RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rank in (0, 1)
-    ]
-    lines = [process.communicate(timeout=300)[0].splitlines()[-1].split() for process in processes]
+    here = Path(__file__).resolve().parent
+    printed = run_ranks(TWO_PROCESSES, [ann_file], 2, [here, here.parent])
+    lines = [line.split()[1:] for text in printed for line in text.splitlines() if line.startswith("scores ")]
     assert [line[0] for line in lines] == ["0", "1"]
     np.testing.assert_allclose([[float(value) for value in line[1:]] for line in lines], 100)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,6 +17,7 @@ from mmdet.registry import METRICS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
+from processes import run_ranks
 
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import evaluate_tracks, read_cocovid, read_results, track_eval_metric
@@ -312,35 +310,18 @@ def test_waymo_scores_both_levels_with_the_overlap_of_each_class(tmp_path: Path)
 
 
 TWO_PROCESSES = """
-import json, sys
-sys.path[:0] = sys.argv[1].split(";")
-from torch.distributed import get_rank, init_process_group
-init_process_group("gloo")
+import json
+from torch.distributed import get_rank
 from test_track_eval_metric import TrackEvalMetric, perfect, run
 frames = {0: perfect(1, range(6)), 1: perfect(2, (3, 7, 8)) + perfect(1, (0,))}[get_rank()]  # one frame as padding
-scores = run(TrackEvalMetric(sys.argv[2], collect_dir=sys.argv[3]), frames, size=2)
-open(f"{sys.argv[3]}.{get_rank()}", "w").write(json.dumps(scores))
+scores = run(TrackEvalMetric(sys.argv[1], collect_dir=sys.argv[2]), frames, size=2)
+open(f"{sys.argv[2]}.{get_rank()}", "w").write(json.dumps(scores))
 """
 
 
 def test_two_processes_share_the_videos(ann_file: str, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    here = Path(__file__).resolve()
-    command = [
-        sys.executable,
-        "-c",
-        TWO_PROCESSES,
-        f"{here.parent};{here.parents[2]}",
-        ann_file,
-        str(tmp_path / "dist"),
-    ]
-    processes = []
-    for rank in "01":
-        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank}
-        processes.append(subprocess.Popen(command, env=os.environ | address, cwd=tmp_path))
-    assert [process.wait(timeout=240) for process in processes] == [0, 0]
+    here = Path(__file__).resolve().parent
+    run_ranks(TWO_PROCESSES, [ann_file, str(tmp_path / "dist")], 2, [here, here.parent])
     one, two = (json.loads((tmp_path / f"dist.{rank}").read_text()) for rank in "01")
     assert one == two
     assert one["track/MOTA"] == 100

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from coco_builder import cocovid, write_folder
 from mmdet.datasets.samplers import TrackImgSampler
+from processes import run_ranks
 
 from clmot_qd.datasets.samplers import VideoSampler, video_sampler
 from clmot_qd.datasets.samplers.video_sampler import deal_out
@@ -70,8 +67,7 @@ def test_other_data_sets_are_refused() -> None:
 
 
 TESTING = """
-import json, sys
-sys.path[:0] = sys.argv[1].split(";")
+import json
 from coco_builder import cocovid, write_folder
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -97,9 +93,7 @@ class Truthful(BaseMOTModel):
                 frame.pred_track_instances = found
         return data_samples
 
-folder, launcher, out = sys.argv[2:]
-if launcher == "pytorch":  # mmengine's own start asks for a GPU
-    torch.distributed.init_process_group("gloo")
+folder, launcher, out = sys.argv[1:]
 init_default_scope("mmdet")
 steps = [dict(type="LoadFrame"), dict(type="LoadTrackAnnotations")]
 pipeline = [dict(type="TransformBroadcaster", transforms=steps), dict(type="PackTrackInputs")]
@@ -131,13 +125,7 @@ def test_three_processes_test_two_videos(tmp_path: Path) -> None:
 
 def run_processes(folder: Path, count: int) -> list[tuple[int, dict[str, float]]]:
     """(frames, metrics) of each process of a test run."""
-    here = Path(__file__).parents[1]
+    here = Path(__file__).resolve().parents[1]
     launcher, out = "pytorch" if count > 1 else "none", str(folder / f"of-{count}")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(count)}
-    command = [sys.executable, "-c", TESTING, f"{here};{here.parents[1]}", str(folder), launcher, out]
-    ranks = [{**os.environ, **address, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
-    running = [subprocess.Popen(command, env=environment, cwd=folder) for environment in ranks]
-    assert [process.wait(timeout=240) for process in running] == [0] * count
+    run_ranks(TESTING, [str(folder), launcher, out], count, [here, here.parent])
     return [tuple(json.loads(Path(f"{out}.{rank}").read_text())) for rank in range(count)]
