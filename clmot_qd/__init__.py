@@ -7,7 +7,7 @@ Importing it registers every module in mmdet's registries, so a configuration ne
 
 from importlib.util import find_spec
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 # A check, not a try: an mmdet that is there but broken must say so.
 if find_spec("mmdet") is not None:
