@@ -16,13 +16,12 @@ from pathlib import Path
 RANK = """
 import sys
 import torch.distributed
+from clmot_qd.apis.running import end_process_group
 sys.path[:0] = sys.argv.pop(1).split(";")
 if {count} > 1:
     torch.distributed.init_process_group("gloo")
 {code}
-if {count} > 1:
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+end_process_group()
 """
 
 

@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.apis.loading import load_weights
     from clmot_qd.apis.running import (
         build_runner,
+        end_process_group,
         explain_build,
         load_config,
         make_folder,
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_class_count(model, classes, "test_dataloader")
     runner.logger.info(load_weights(model, checkpoint, classes))
     runner.test()
+    end_process_group()
     return 0
 
 

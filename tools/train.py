@@ -35,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.apis.running import (
         build_runner,
         build_training,
+        end_process_group,
         load_config,
         make_folder,
         parse_options,
@@ -74,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if runner.val_loop is not None:
         check_class_count(model, built_classes(runner.val_loop.dataloader.dataset), "val_dataloader")
     runner.train()
+    end_process_group()
     return 0
 
 

@@ -157,6 +157,19 @@ def build_training(runner: Runner) -> None:
     explain_build(lambda: runner.val_loop and runner.val_loop.dataloader)
 
 
+def end_process_group() -> None:
+    """Take torch's process group down once every process has come here; without a group nothing happens.
+
+    A process that ends with the group up is aborted by gloo's threads now and then, although its work is done, and
+    NCCL warns. After an error the others may never come: call it where the work went well.
+    """
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
 def check_device(device: str) -> None:
     """Refuse a device that torch does not know or this machine does not have.
 
