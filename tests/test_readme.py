@@ -56,7 +56,7 @@ def test_the_configuration_for_own_data_trains_and_tracks(tmp_path: Path) -> Non
     config.dump(tmp_path / "tiny.py")
     checkpoint = tmp_path / "run" / "epoch_1.pth"
     tracking = TrackingInferencer(str(tmp_path / "tiny.py"), checkpoint, "cpu")
-    assert tracking.classes == ("car",)
+    assert tracking.classes == ("pedestrian",), "what the checkpoint was trained on"
     assert len(list(tracking.stream(str(tmp_path / "img" / "clip-1")))) == 2
 
 
