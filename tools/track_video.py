@@ -1,12 +1,16 @@
-"""Track a video: boxes, ids and trails as MP4, contact sheet and MOT-format text.
+"""Track a video: MOT-format text, MP4 with boxes, ids and trails, contact sheet, CocoVID JSON, pictures.
 
 python tools/track_video.py VIDEO_OR_FOLDER --config CONFIG --checkpoint CHECKPOINT
+python tools/track_video.py rtsp://camera/stream --config CONFIG --checkpoint CHECKPOINT --outputs mot video
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+
+OUTPUTS = ("mot", "cocovid", "video", "frames", "sheet")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -15,30 +19,73 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--config", required=True, help="path, or name of a packaged configuration")
     parser.add_argument("--checkpoint", required=True, help="trained weights")
     parser.add_argument("--out-dir", help="where the results go (default: tracked/NAME)")
+    parser.add_argument(
+        "--outputs",
+        nargs="+",
+        choices=OUTPUTS,
+        default=["mot", "video", "sheet"],
+        metavar="NAME",
+        help=f"of {', '.join(OUTPUTS)} (default: %(default)s)",
+    )
+    parser.add_argument("--no-video", action="store_true", help="write the text file alone, as --outputs mot")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     parser.add_argument(
-        "--conf-thr", type=float, help="least score of a detection to be tracked (default: the config's)"
+        "--batch-size", type=int, default=1, metavar="N", help="frames detected at once (default: %(default)s)"
     )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "bfloat16"),
+        default="float32",
+        help="of the network's layers; float16 needs a GPU (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--conf-thr", type=float, help="least score of a detection to be tracked: sets the limits of the config"
+    )
+    parser.add_argument(
+        "--score-thr",
+        nargs="+",
+        metavar="SCORE",
+        help="leave out detections below this score, or of single classes: car=0.5 person=0.3",
+    )
+    parser.add_argument("--classes", nargs="+", metavar="NAME", help="give out the tracks of these classes alone")
     parser.add_argument("--max-frames", type=int, help="stop after this many frames")
-    parser.add_argument("--no-video", action="store_true", help="write the text file alone")
+    parser.add_argument("--fps", type=float, help="frame rate of the video file (default: the source's)")
+    parser.add_argument(
+        "--reconnect",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="end a stream or camera that gave no frame for so long (default: %(default)g)",
+    )
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    from clmot_qd.apis.class_filters import parse_score_thresholds
+    from clmot_qd.apis.frame_sources import open_source
     from clmot_qd.apis.inferencer import TrackingInferencer
     from clmot_qd.apis.running import load_config, parse_options
     from clmot_qd.apis.score_threshold import score_options
-    from clmot_qd.apis.track_files import track_to_files
 
     options = parse_options(args.cfg_options)
     if args.conf_thr is not None:
         options |= score_options(load_config(args.config, options), args.conf_thr)
-    tracking = TrackingInferencer(args.config, args.checkpoint, args.device, options)
-    source = int(args.source) if args.source.isdecimal() else args.source
-    written = track_to_files(tracking, source, args.out_dir, args.max_frames, video=not args.no_video)
-    for path in written:
+    source = open_source(int(args.source) if args.source.isdecimal() else args.source, args.fps, args.reconnect)
+    session = TrackingInferencer(
+        args.config,
+        args.checkpoint,
+        args.device,
+        options,
+        batch_size=args.batch_size,
+        precision=args.precision,
+        score_thr=parse_score_thresholds(args.score_thr),
+        keep_classes=args.classes,
+    )
+    print(session.checkpoint_note, file=sys.stderr)
+    outputs = ["mot"] if args.no_video else list(dict.fromkeys(args.outputs))
+    for path in session.track(source, args.out_dir, outputs=outputs, max_frames=args.max_frames):
         print(f"wrote {path}")
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from clmot_qd.apis.class_lists import explain_class_counts, note_class_names, require_class_order
 from clmot_qd.checkpoints import FitReport, adapt_to_model, compare_with_model, read_checkpoint, rename_foreign
@@ -76,9 +76,33 @@ def require_training_state(path: str) -> None:
         )
 
 
+class LoadedWeights(NamedTuple):
+    """What :func:`load_checkpoint` did.
+
+    Attributes:
+        note: A line for the log.
+        classes: Names of the classes that the checkpoint was trained on; empty where it does not say.
+    """
+
+    note: str
+    classes: tuple[str, ...]
+
+
 def load_weights(
     model: nn.Module, path: str | os.PathLike[str], classes: Sequence[str] = (), loader: str = "test_dataloader"
 ) -> str:
+    """Load a checkpoint into ``model``, all of it or not at all; see :func:`load_checkpoint`.
+
+    Returns:
+        A line for the log, which says where the checkpoint's classes have other names than ``classes``.
+    """
+    loaded = load_checkpoint(model, path, classes, loader)
+    return _sentence(loaded.note, note_class_names(loaded.classes, classes))
+
+
+def load_checkpoint(
+    model: nn.Module, path: str | os.PathLike[str], classes: Sequence[str] = (), loader: str = "test_dataloader"
+) -> LoadedWeights:
     """Load a checkpoint into ``model``, all of it or not at all.
 
     Args:
@@ -87,9 +111,6 @@ def load_weights(
         path: A checkpoint of this package, or a public one whose keys are recognised; a file or an address.
         classes: Names of the classes that the model's labels shall stand for; empty: not compared.
         loader: The data loader of the configuration that has them, for messages.
-
-    Returns:
-        A line for the log.
 
     Raises:
         InputError: The file is unreadable, belongs to another model, holds a detector alone, or has the same classes
@@ -112,7 +133,7 @@ def load_weights(
         )
     require_class_order(path, checkpoint.classes, classes, loader)
     model.load_state_dict({name: value for name, value in state.items() if name not in report.unexpected}, strict=False)
-    return _sentence(f"{path}: {report.matched} tensors loaded", note, note_class_names(checkpoint.classes, classes))
+    return LoadedWeights(_sentence(f"{path}: {report.matched} tensors loaded", note), checkpoint.classes)
 
 
 def _sentence(*parts: str) -> str:

@@ -1,141 +1,212 @@
-"""Tracking a video into files: MOT-format text, MP4 with boxes and trails, contact sheet."""
+"""Tracking a video into files: MOT text, CocoVID JSON, MP4, pictures, contact sheet."""
 
 from __future__ import annotations
 
+import logging
 import re
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from itertools import islice
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from clmot_qd.apis.inferencer import TrackingInferencer
-from clmot_qd.apis.track_table import stack_tracks
-from clmot_qd.apis.video_io import VideoWriter, open_source
-from clmot_qd.datasets.mot_text import write_tracks
+from clmot_qd.apis.frame_sources import DEFAULT_FPS, open_source
+from clmot_qd.apis.progress import frame_bar
+from clmot_qd.apis.running import make_folder
+from clmot_qd.apis.track_outputs import OUTPUTS, Clip, MotText, Output
+from clmot_qd.apis.tracking_session import Frame, SessionProgress, Source, TrackingSession
+from clmot_qd.apis.video_capture import public_name
 from clmot_qd.errors import InputError
-from clmot_qd.trackers import Tracks
-from clmot_qd.visualization import TrackDrawer, contact_sheet, save_png
 
-SHEET_FRAMES, SHEET_COLUMNS = 12, 3
 TRAIL_SECONDS = 1.5
 SMALL_PICTURE = 640  # pictures narrower than this are enlarged before drawing, so that ids stay readable
 
+logger = logging.getLogger(__name__)
+
 
 def track_to_files(
-    tracking: TrackingInferencer,
-    source: str | PathLike[str] | int,
+    session: TrackingSession,
+    source: Source,
     out_dir: str | PathLike[str] | None = None,
+    *,
+    outputs: Sequence[str] = ("mot", "video", "sheet"),
     max_frames: int | None = None,
-    video: bool = True,
+    progress: SessionProgress | None = None,
+    fps: float | None = None,
 ) -> list[Path]:
-    """Track ``source`` and write what was found.
+    """Track ``source`` from its beginning and write what was found, as the frames come.
+
+    Ctrl-C (or SIGTERM) ends a camera or a stream as its own end would, with complete files; of anything else it leaves
+    what an error leaves: ``tracks.partial.txt`` with all frames so far, and nothing else.
 
     Args:
-        tracking: The model.
-        source: Video file, folder of pictures, glob, stream address or camera number.
+        session: Detector and tracker.
+        source: Video file, folder of pictures, glob, stream's address, camera's number, an iterable of BGR frames, or
+            what :func:`~clmot_qd.apis.frame_sources.open_source` returned.
         out_dir: Where the files go; ``tracked/NAME OF THE SOURCE`` by default.
+        outputs: Of ``'mot'`` (tracks.txt), ``'cocovid'`` (tracks.json), ``'video'`` (tracks.mp4), ``'frames'``
+            (frames/000001.jpg ...), ``'sheet'`` (contact_sheet.png).
         max_frames: Stop after this many frames; None goes to the end.
-        video: Also write ``tracks.mp4`` and ``contact_sheet.png``.
+        progress: Is told frames done and frames in all (None where not known); by default a bar on standard error.
+        fps: Frame rate of the video file; the source's own by default.
 
     Returns:
-        The files: ``tracks.txt`` (frame from 1, id, x, y, w, h, score, class or -1), then those of ``video``.
+        The files, in the order of ``outputs``.
 
     Raises:
-        InputError: The source cannot be read. A file stands under its name only when it is complete.
+        InputError: The source cannot be read or the files cannot be written; the message says where what was tracked
+            until then can be found.
     """
-    if max_frames is not None and max_frames < 1:
-        raise InputError(f"max_frames = {max_frames}: must be at least 1")
-    opened = open_source(source)
-    folder = Path(out_dir) if out_dir else Path("tracked") / name_of(source)
-    total = _known_length(opened, max_frames)
-    tracks: list[Tracks] = []
-    tracking.reset()
-    with ExitStack() as stack:
-        pictures = _Pictures(folder, opened, tracking.classes, total, stack) if video else None
-        for frame in _with_progress(islice(opened, max_frames), total):
-            tracks.append(tracking.update(frame))
-            if pictures is not None:
-                pictures.add(frame, tracks[-1])
-        if not tracks:
-            raise InputError(f"{opened.name}: holds no frame")
-    several = len(tracking.classes) > 1
-    table = stack_tracks(tracks, range(1, len(tracks) + 1), range(1, len(tracking.classes) + 1) if several else None)
-    written = [folder / "tracks.txt"]
-    write_tracks(written[0], table)
-    return written + (pictures.finish() if pictures is not None else [])
+    _check_arguments(outputs, max_frames)
+    opened = open_source(source, fps) if isinstance(source, (str, PathLike, int)) else source
+    folder = Path(out_dir) if out_dir is not None else Path("tracked") / name_of(source)
+    make_folder(folder)
+    frames, clip = _describe(opened, source, folder, session.classes, max_frames, fps)
+    writers: list[Output] = [OUTPUTS[name](clip) for name in outputs]
+    try:
+        with ExitStack() as stack:
+            show = progress or stack.enter_context(frame_bar())
+            stopped = stack.enter_context(_ends_on_signal(opened))
+            # The text is finished first, so that it is there even if the others do not fit on the disk.
+            for writer in sorted(writers, key=lambda entry: isinstance(entry, MotText)):
+                stack.enter_context(writer)
+            _run(session, frames, clip, writers, max_frames, show, stopped)
+    except (InputError, OSError) as error:
+        raise InputError(f"{_reason(error, folder)}; {_what_is_left(writers)}") from error
+    except BaseException:
+        logger.warning("stopped; %s", _what_is_left(writers))
+        raise
+    return [writer.path for writer in writers]
 
 
-def name_of(source: str | PathLike[str] | int) -> str:
+def name_of(source: Any) -> str:
     """A folder name for the results of a source: its own name; of a MOT image folder the sequence's."""
-    path = Path(str(source))
+    named = source if isinstance(source, (str, PathLike)) else getattr(source, "name", source)
+    if isinstance(named, int):
+        return f"camera_{named}"
+    path = Path(public_name(str(named) if isinstance(named, (str, PathLike)) else "frames"))
     if path.name in ("img1", "images"):
         path = path.resolve().parent
     return re.sub(r"[^\w.-]+", "_", path.stem if path.suffix else path.name).strip("_") or "video"
 
 
-class _Pictures:
-    """The drawn video and a few of its frames for the contact sheet."""
-
-    def __init__(
-        self, folder: Path, source: Any, classes: tuple[str, ...], total: int | None, stack: ExitStack
-    ) -> None:
-        self._folder = folder
-        scale = max(1.0, round(SMALL_PICTURE / source.size[0]))
-        trail = max(4, round(TRAIL_SECONDS * source.fps))
-        self._drawer = TrackDrawer(trail, class_names=classes if len(classes) > 1 else None, scale=scale)
-        self._writer = stack.enter_context(VideoWriter(folder / "tracks.mp4", fps=source.fps))
-        self._chosen = _spread(total)
-        self._sheet: list[tuple[int, np.ndarray]] = []
-        self._stride = 1
-        self._frames = 0
-
-    def add(self, frame: np.ndarray, tracks: Tracks) -> None:
-        """Draw one frame."""
-        drawn = self._drawer.draw(frame, tracks)
-        self._writer.write(drawn)
-        if self._frames % self._stride == 0 if self._chosen is None else self._frames in self._chosen:
-            self._sheet.append((self._frames, drawn))
-        if self._chosen is None and len(self._sheet) > 2 * SHEET_FRAMES:
-            # The length is not known: keep every second picture and go on twice as far apart.
-            self._sheet, self._stride = self._sheet[::2], 2 * self._stride
-        self._frames += 1
-
-    def finish(self) -> list[Path]:
-        """Write the sheet; the video was closed by the exit stack."""
-        keep = np.unique(np.linspace(0, len(self._sheet) - 1, SHEET_FRAMES).round().astype(int))
-        shown = [self._sheet[i] for i in keep]
-        sheet = contact_sheet([picture for _, picture in shown], SHEET_COLUMNS, [f"frame {i + 1}" for i, _ in shown])
-        save_png(self._folder / "contact_sheet.png", sheet)
-        return [self._folder / "tracks.mp4", self._folder / "contact_sheet.png"]
+def _check_arguments(outputs: Sequence[str], max_frames: int | None) -> None:
+    if max_frames is not None and max_frames < 1:
+        raise InputError(f"max_frames = {max_frames}: must be at least 1")
+    if not outputs or isinstance(outputs, str) or len({*outputs}) < len(outputs):
+        raise InputError(f"outputs = {outputs!r}: give a list of different names of {', '.join(OUTPUTS)}")
+    for name in outputs:
+        if name not in OUTPUTS:
+            raise InputError(f"output {name!r} is unknown; choose from {', '.join(OUTPUTS)}")
 
 
-def _spread(total: int | None) -> set[int] | None:
-    """Frames for the contact sheet, evenly spread; None where the length is not known."""
-    return None if total is None else {round(i) for i in np.linspace(0, total - 1, SHEET_FRAMES)}
+def _describe(
+    opened: Any, source: Any, folder: Path, classes: tuple[str, ...], max_frames: int | None, fps: float | None
+) -> tuple[Iterable[Frame], Clip]:
+    """The frames, and what is known of them before they are read."""
+    name = name_of(source)
+    if hasattr(opened, "fps"):
+        return opened, Clip(folder, name, fps or opened.fps, opened.size, classes, _length(opened, max_frames))
+    iterator = iter(opened)
+    first = next(iterator, None)
+    if first is None:
+        raise InputError("the source holds no frame")
+    size = (first.shape[1], first.shape[0])
+    return _readable(chain([first], iterator)), Clip(
+        folder, name, fps or DEFAULT_FPS, size, classes, _length(opened, max_frames)
+    )
 
 
-def _known_length(source: Any, max_frames: int | None) -> int | None:
+def _readable(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The frames of an iterable from elsewhere, whose OSErrors are about reading, not about the files written here."""
+    try:
+        yield from frames
+    except OSError as error:
+        raise InputError(f"the source cannot be read any more ({error})") from error
+
+
+def _length(opened: Any, max_frames: int | None) -> int | None:
     """The number of frames that will be tracked, where it is known."""
     try:
-        length = len(source)
+        length = len(opened)
     except TypeError:
         return None
     return length if max_frames is None else min(length, max_frames)
 
 
-def _with_progress(frames: Iterable[np.ndarray], total: int | None) -> Iterator[np.ndarray]:
-    """Yield the frames under a progress bar with the frame rate and the time left."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+def _run(
+    session: TrackingSession,
+    frames: Any,
+    clip: Clip,
+    writers: Sequence[Output],
+    max_frames: int | None,
+    show: SessionProgress,
+    stopped: threading.Event,
+) -> None:
+    """Track, draw and write until the frames end or somebody stops them."""
+    drawer = _drawer(clip) if any(writer.needs_drawing for writer in writers) else None
+    number = 0
+    with closing(session.stream_frames(frames, max_frames)) as pairs:
+        for number, (frame, tracks) in enumerate(pairs, start=1):
+            drawn = None if drawer is None else drawer.draw(frame, tracks)
+            for writer in writers:
+                writer.add(number, tracks, drawn)
+            show(number, clip.length)
+            if stopped.is_set():
+                break
+    if not number:
+        raise InputError(f"{clip.name}: holds no frame")
 
-    columns = (TextColumn("tracking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[rate]:.1f} frames/s")) as bar:
-        task = bar.add_task("tracking", total=total, rate=0.0)
-        started = time.perf_counter()
-        for done, frame in enumerate(frames, start=1):
-            yield frame
-            bar.update(task, completed=done, rate=done / max(time.perf_counter() - started, 1e-9))
+
+def _drawer(clip: Clip) -> Any:
+    from clmot_qd.visualization import TrackDrawer
+
+    scale = max(1.0, round(SMALL_PICTURE / clip.size[0]))
+    trail = max(4, round(TRAIL_SECONDS * clip.fps))
+    names = clip.classes if len(clip.classes) > 1 else None
+    return TrackDrawer(trail, class_names=names, scale=scale)
+
+
+@contextmanager
+def _ends_on_signal(opened: Any) -> Iterator[threading.Event]:
+    """Let the first Ctrl-C or SIGTERM end a live source; the second one works as always."""
+    stopped = threading.Event()
+    if not getattr(opened, "is_live", False) or threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def end(number: int, frame: Any) -> None:
+        restore()
+        stopped.set()
+        opened.stop()
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield stopped
+    finally:
+        restore()
+
+
+def _reason(error: InputError | OSError, folder: Path) -> str:
+    if isinstance(error, InputError):
+        return str(error)
+    return f"{folder}: cannot be written ({error.strerror or error}); make room or choose another folder"
+
+
+def _what_is_left(writers: Sequence[Output]) -> str:
+    """Where the user finds what was tracked until now."""
+    for writer in writers:
+        if isinstance(writer, MotText) and writer.frames:
+            done = "all" if writer.path.exists() and not writer.partial.exists() else f"the {writer.frames}"
+            place = writer.path if done == "all" else writer.partial
+            return f"{done} frames tracked so far are in {place}"
+    return "nothing was tracked until then" if any(isinstance(w, MotText) for w in writers) else "no file was written"

@@ -1,219 +1,27 @@
-"""Frames in, video out.
+"""Frames in, video out: :func:`open_source` of :mod:`~clmot_qd.apis.frame_sources`, and H.264 MP4 that browsers play.
 
-:func:`open_source` gives one interface to video files, folders of pictures, globs, streams and cameras;
-:class:`VideoWriter` writes H.264 MP4 that browsers play. Frames are (H, W, 3) uint8 BGR on both sides.
+Frames are (H, W, 3) uint8 BGR on both sides.
 """
 
 from __future__ import annotations
 
-import configparser
-import glob
-import logging
-import math
 import os
-import re
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
+from clmot_qd.apis.frame_sources import DEFAULT_FPS, IMAGE_SUFFIXES, FrameSource, open_source
 from clmot_qd.errors import InputError
 from clmot_qd.files import atomic_path
 
-Frame = npt.NDArray[np.uint8]
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
-DEFAULT_FPS = 30.0
-"""Frame rate of pictures that come without one."""
-
-logger = logging.getLogger(__name__)
-
-
-class FrameSource(Protocol):
-    """An iterable of frames of one size; a file or folder can be iterated again from its start."""
-
-    @property
-    def name(self) -> str:
-        """What it was opened from, for messages."""
-
-    @property
-    def fps(self) -> float:
-        """Frames per second."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) in pixels."""
-
-    def __len__(self) -> int:
-        """Return the number of frames; raises TypeError where it is not known beforehand (camera, stream)."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield (H, W, 3) uint8 BGR frames in order."""
-
-
-def open_source(path: str | os.PathLike[str] | int, fps: float | None = None) -> FrameSource:
-    """Open a video file, a folder of pictures, a glob ("clip/*.png"), a stream URL or a camera (its number).
-
-    Pictures come in natural order (``2.jpg`` before ``10.jpg``). Their frame rate is read from a MOT ``seqinfo.ini`` in
-    or beside their folder, and is ``DEFAULT_FPS`` otherwise.
-
-    Args:
-        path: what to open.
-        fps: overrides the source's own frame rate.
-
-    Raises:
-        InputError: nothing is there, it holds no frame, or it cannot be read; while iterating: a picture that cannot
-            be read or differs in size.
-    """
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise InputError(f"fps = {fps}: must be a positive number")
-    if isinstance(path, int) or "://" in str(path):
-        return _VideoSource(path, fps)
-    text = os.fspath(path)
-    if os.path.isdir(text):
-        return _ImageSource(_pictures_in(Path(text)), text, fps)
-    if os.path.isfile(text):
-        is_picture = Path(text).suffix.lower() in IMAGE_SUFFIXES
-        return _ImageSource([Path(text)], text, fps) if is_picture else _VideoSource(text, fps)
-    if glob.has_magic(text):
-        return _ImageSource(_pictures_of_glob(text), text, fps)
-    raise InputError(f"{text}: no such file or folder")
-
-
-# ---- pictures ----------------------------------------------------------------------------------------------------
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    names = [item for item in folder.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(item)]
-    if not names:
-        raise InputError(f"{folder}: holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    return sorted(names, key=_natural_key)
-
-
-def _pictures_of_glob(pattern: str) -> list[Path]:
-    names = [Path(name) for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
-    if not names:
-        raise InputError(f"{pattern}: matches no file")
-    return sorted(names, key=_natural_key)
-
-
-def _is_hidden(path: Path) -> bool:
-    """Editors and archives of other systems leave ``._name.jpg`` files that are no pictures."""
-    return path.name.startswith(".")
-
-
-def _natural_key(path: Path) -> list[tuple[int, str]]:
-    """Sort key under which runs of digits count as numbers; the text itself breaks ties (``1.jpg``, ``01.jpg``)."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts] + [(-1, str(path))]
-
-
-class _ImageSource:
-    """Pictures as frames."""
-
-    def __init__(self, paths: Sequence[Path], name: str, fps: float | None) -> None:
-        self._paths = list(paths)
-        height, width = _read_picture(self._paths[0]).shape[:2]
-        self.name = name
-        self.size = (width, height)
-        self.fps = fps or _fps_of_seqinfo(self._paths[0].parent) or DEFAULT_FPS
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __iter__(self) -> Iterator[Frame]:
-        width, height = self.size
-        for path in self._paths:
-            frame = _read_picture(path)
-            if frame.shape[:2] != (height, width):
-                found = f"{frame.shape[1]}x{frame.shape[0]}"
-                raise InputError(f"{path}: is {found}, but {self._paths[0].name} is {width}x{height}; use one size")
-            yield frame
-
-
-def _read_picture(path: Path) -> Frame:
-    frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if frame is None:
-        raise InputError(f"{path}: cannot be read as a picture; remove or replace it")
-    return np.asarray(frame, dtype=np.uint8)
-
-
-def _fps_of_seqinfo(folder: Path) -> float | None:
-    """The frame rate of a MOT sequence whose pictures lie in ``folder``; None without a usable seqinfo.ini."""
-    for place in (folder, folder.parent):
-        parser = configparser.ConfigParser()
-        try:
-            parser.read(place / "seqinfo.ini", encoding="utf-8")
-            rate = parser.getfloat("Sequence", "frameRate", fallback=0.0)
-        except (configparser.Error, ValueError):
-            continue
-        if rate > 0:
-            return rate
-    return None
-
-
-# ---- video -------------------------------------------------------------------------------------------------------
-
-
-class _VideoSource:
-    """A video file, stream or camera, read through OpenCV."""
-
-    def __init__(self, source: str | int | os.PathLike[str], fps: float | None) -> None:
-        self._source = source if isinstance(source, int) else os.fspath(source)
-        self._is_file = not isinstance(source, int) and os.path.isfile(source)
-        self.name = str(source)
-        with _Capture(self._source) as capture:
-            first = capture.read()
-            own_fps, count = capture.number(cv2.CAP_PROP_FPS), capture.number(cv2.CAP_PROP_FRAME_COUNT)
-        if first is None:
-            raise InputError(f"{self.name}: cannot be read as a video, or holds no frame")
-        self.size = (first.shape[1], first.shape[0])
-        self.fps = fps or own_fps or DEFAULT_FPS
-        self._count = round(count) if count and self._is_file else None
-
-    def __len__(self) -> int:
-        if self._count is None:
-            raise TypeError(f"{self.name}: the number of frames is not known beforehand")
-        return self._count
-
-    def __iter__(self) -> Iterator[Frame]:
-        done = 0
-        with _Capture(self._source) as capture:
-            while (frame := capture.read()) is not None:
-                yield frame
-                done += 1
-        if self._count is not None and done < self._count:
-            logger.warning("%s: %d of %d frames could be read; the file may be cut off", self.name, done, self._count)
-
-
-class _Capture:
-    """OpenCV's capture as a context manager that ends in None instead of a pair of values."""
-
-    def __init__(self, source: str | int) -> None:
-        self._capture = cv2.VideoCapture(source)
-
-    def __enter__(self) -> _Capture:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._capture.release()
-
-    def read(self) -> Frame | None:
-        done, frame = self._capture.read()
-        return np.asarray(frame, dtype=np.uint8) if done else None
-
-    def number(self, key: int) -> float | None:
-        """A property; None where the container does not say (0, negative or not a number)."""
-        value = self._capture.get(key)
-        return float(value) if math.isfinite(value) and value > 0 else None
+__all__ = ["DEFAULT_FPS", "IMAGE_SUFFIXES", "FrameSource", "VideoWriter", "open_source"]
 
 
 class VideoWriter:

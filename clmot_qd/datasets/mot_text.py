@@ -14,6 +14,7 @@ file: nothing is rounded, nothing is shifted by one. Rows may stand in any order
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
@@ -51,6 +52,7 @@ MOT_CLASSES = (
 _MOT15_COLUMNS = 10
 _ROW = "frame,id,x,y,w,h,score (or mark)[,class,visibility]"
 _REQUIRED_COLUMNS = 7
+_RESULT_FORMAT = "%d,%d,%.5f,%.5f,%.5f,%.5f,%.6f,%d,%d,%d"
 
 
 @dataclass(frozen=True)
@@ -183,12 +185,22 @@ def write_tracks(path: PathLike, table: MotTable) -> None:
     The class column is -1 unless the table says otherwise, which makes the file one that the MOTChallenge server takes.
     Boxes keep five decimals, scores six.
     """
+    with atomic_path(path) as temporary:
+        np.savetxt(temporary, _result_rows(table), fmt=_RESULT_FORMAT)
+
+
+def format_tracks(table: MotTable) -> str:
+    """Return the rows as :func:`write_tracks` writes them, for files that grow frame by frame."""
+    text = io.StringIO()
+    np.savetxt(text, _result_rows(table), fmt=_RESULT_FORMAT)
+    return text.getvalue()
+
+
+def _result_rows(table: MotTable) -> FloatArray:
     order = np.lexsort((table.ids, table.frames))
     filler = np.full((len(table), 2), -1)
     columns = [table.frames, table.ids, table.bboxes, table.scores, table.class_ids, filler]
-    rows = np.column_stack([column[order] for column in columns])
-    with atomic_path(path) as temporary:
-        np.savetxt(temporary, rows, fmt="%d,%d,%.5f,%.5f,%.5f,%.5f,%.6f,%d,%d,%d")
+    return np.column_stack([column[order] for column in columns])
 
 
 def find_duplicate(frames: IntArray, ids: IntArray) -> int | None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clmot_qd.errors import InputError
+
 from .detections import Detections
+
+if TYPE_CHECKING:
+    import supervision
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +50,32 @@ class Tracks:
         """Return the number of tracks."""
         return len(self.instances_id)
 
+    def select(self, rows: np.ndarray) -> Tracks:
+        """Return the tracks that a mask or an index array picks."""
+        return Tracks(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def to_supervision(self, classes: Sequence[str] | None = None) -> supervision.Detections:
+        """Return the tracks as ``supervision.Detections``, for its annotators, zones, counters and sinks.
+
+        Args:
+            classes: Names by label; given, they stand under ``data['class_name']``.
+
+        Returns:
+            ``xyxy``, ``confidence``, ``class_id`` and ``tracker_id`` of the k tracks, copied.
+
+        Raises:
+            InputError: supervision is not installed.
+        """
+        found = import_supervision().Detections(
+            xyxy=self.bboxes.astype(np.float32).copy(),
+            confidence=self.scores.astype(np.float32).copy(),
+            class_id=self.labels.astype(int).copy(),
+            tracker_id=self.instances_id.astype(int).copy(),
+        )
+        if classes is not None:
+            found.data["class_name"] = np.array([class_name(classes, int(label)) for label in self.labels], dtype=str)
+        return found
+
     @classmethod
     def empty(cls) -> Tracks:
         """Return the result of a frame without tracks."""
@@ -67,3 +100,23 @@ class Tracks:
             labels=found.labels[rows],
             detection_index=found.index[rows],
         )
+
+
+def class_name(classes: Sequence[str], label: int) -> str:
+    """The name of a label; ``class 7`` where there is none."""
+    return classes[label] if 0 <= label < len(classes) else f"class {label}"
+
+
+def import_supervision() -> Any:
+    """The module supervision, which is loaded when something is drawn and not before.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    try:
+        import supervision
+    except ImportError as error:
+        raise InputError(
+            "supervision is not installed, which draws tracks and takes them further: pip install supervision"
+        ) from error
+    return supervision

@@ -1,16 +1,15 @@
 """Boxes, identities and trails on frames; sheets of pictures.
 
-Line widths and letters scale with the picture. Text is drawn with OpenCV's built-in letters, which know ASCII only:
-other characters become question marks.
+Boxes, labels and trails are drawn by supervision; line widths and letters scale with the picture. Text is drawn with
+OpenCV's built-in letters, which know ASCII only: other characters become question marks.
 """
 
 from __future__ import annotations
 
 import os
-from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from clmot_qd.errors import InputError
 from clmot_qd.files import atomic_path
 from clmot_qd.trackers import Tracks
+from clmot_qd.trackers.tracks import class_name, import_supervision
 
 Image = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -51,7 +51,7 @@ def _palette() -> list[Colour]:
 
 
 class TrackDrawer:
-    """Draws the tracks of a video, frame after frame.
+    """Draws the tracks of a video, frame after frame, with the annotators of supervision.
 
     Keeps the last bottom centres of every identity for the trails: use one drawer for one video, or ``reset()``.
     """
@@ -70,11 +70,15 @@ class TrackDrawer:
             class_names: names by label index; given, they are written behind the id.
             show_scores: write the detection score, too.
             scale: enlarge the picture by this factor before drawing, so that labels fit small pictures.
+
+        Raises:
+            InputError: a number is out of its range, or supervision is not installed.
         """
         if trail_frames < 0:
             raise InputError(f"trail_frames = {trail_frames}: must not be negative")
         if scale <= 0:
             raise InputError(f"scale = {scale}: must be positive")
+        import_supervision()
         self.trail_frames = trail_frames
         self.class_names = class_names
         self.show_scores = show_scores
@@ -83,23 +87,17 @@ class TrackDrawer:
 
     def reset(self) -> None:
         """Forget the trails, before another video."""
-        self._frame_index = -1
-        self._trails: dict[int, deque[_TrailPoint]] = defaultdict(deque)
+        self._annotators: _Annotators | None = None
 
     def draw(self, frame: Image, tracks: Tracks) -> Image:
         """Return a copy of ``frame`` (H, W, 3) with the tracks drawn on it; boxes are in the frame's pixels."""
         canvas = self._enlarged(frame)
-        boxes = np.asarray(tracks.bboxes, dtype=np.float64) * self.scale
-        self._remember(tracks.instances_id, boxes)
-        style = _Style.of(canvas)
-        canvas = self._draw_trails(canvas, style)
+        if self._annotators is None:
+            self._annotators = _Annotators(canvas.shape[:2], self.trail_frames)
         # Near figures (lower edge further down) last: their boxes and labels lie over those behind them.
-        order = np.argsort(boxes[:, 3], kind="stable")
-        for row in order:
-            _draw_box(canvas, boxes[row], id_color(int(tracks.instances_id[row])), style)
-        for row in order:
-            _draw_label(canvas, boxes[row], self._label(tracks, row), id_color(int(tracks.instances_id[row])), style)
-        return canvas
+        tracks = tracks.select(np.argsort(tracks.bboxes[:, 3], kind="stable"))
+        labels = [self._label(tracks, row) for row in range(len(tracks))]
+        return self._annotators.draw(canvas, tracks, self.scale, labels)
 
     def _enlarged(self, frame: Image) -> Image:
         if self.scale == 1.0:
@@ -109,52 +107,56 @@ class TrackDrawer:
 
     def _label(self, tracks: Tracks, row: int) -> str:
         words = [str(int(tracks.instances_id[row]))]
-        label = int(tracks.labels[row])
         if self.class_names is not None:
-            words.append(self.class_names[label] if 0 <= label < len(self.class_names) else f"class {label}")
+            words.append(class_name(self.class_names, int(tracks.labels[row])))
         if self.show_scores:
             words.append(f"{float(tracks.scores[row]):.2f}")
         return " ".join(words)
 
-    def _remember(self, ids: npt.NDArray[np.integer], boxes: npt.NDArray[np.float64]) -> None:
-        """Append this frame's bottom centres and drop what is too old."""
-        self._frame_index += 1
-        for track_id, (x0, _, x1, y1) in zip(ids, boxes):
-            self._trails[int(track_id)].append(_TrailPoint(self._frame_index, (x0 + x1) / 2, y1))
-        oldest = self._frame_index - self.trail_frames
-        for track_id in list(self._trails):
-            trail = self._trails[track_id]
-            while trail and trail[0].frame_index < oldest:
-                trail.popleft()
-            if not trail:
-                del self._trails[track_id]
 
-    def _draw_trails(self, canvas: Image, style: _Style) -> Image:
-        """Blend the trails in; the older a piece, the fainter."""
-        pieces = [
-            (end.frame_index, track_id, start, end)
-            for track_id, trail in self._trails.items()
-            for start, end in zip(trail, list(trail)[1:])
-        ]
-        if not pieces:
-            return canvas
-        colour, strength = np.zeros_like(canvas), np.zeros(canvas.shape[:2], np.uint8)
-        for frame_index, track_id, start, end in sorted(pieces, key=lambda piece: piece[:2]):
-            weight = 255 * (1 - (self._frame_index - frame_index) / (self.trail_frames + 1))
-            ends = _fixed_point(start.x, start.y), _fixed_point(end.x, end.y)
-            # The colour reaches further than its weight, or the smooth edges of the line would mix with black.
-            cv2.line(colour, *ends, id_color(track_id), style.line + 2, cv2.LINE_8, _SHIFT)
-            cv2.line(strength, *ends, round(weight), style.line, cv2.LINE_AA, _SHIFT)
-        weights = strength / np.float32(255)
-        return np.asarray(cv2.blendLinear(colour, canvas, weights, 1 - weights), dtype=np.uint8)
+class _Annotators:
+    """supervision's annotators with the sizes of one picture and the colours of identities.
 
+    Args:
+        shape: (height, width) of the pictures.
+        trail_frames: See :class:`TrackDrawer`.
+    """
 
-class _TrailPoint(NamedTuple):
-    """Where a track stood."""
+    def __init__(self, shape: tuple[int, int], trail_frames: int) -> None:
+        sv = import_supervision()
+        style = _Style.of(shape)
+        palette = _palette()
+        colours = dict(color=sv.ColorPalette([_sv_colour(colour) for colour in palette]))
+        inks = sv.ColorPalette([_sv_colour(_ink(colour)) for colour in palette])
+        bottom = sv.Position.BOTTOM_CENTER
+        trace = sv.TraceAnnotator(
+            position=bottom, trace_length=trail_frames + 1, thickness=style.line, color_lookup=_by_track(), **colours
+        )
+        self._trace = trace if trail_frames else None
+        dark = sv.BoxAnnotator(color=_sv_colour(DARK), thickness=style.line + 2)
+        boxes = sv.BoxAnnotator(thickness=style.line, color_lookup=_by_track(), **colours)
+        self._boxes = [dark, boxes] if style.halo else [boxes]
+        self._labels = sv.LabelAnnotator(
+            text_color=inks,
+            text_scale=style.font,
+            text_thickness=max(1, round(style.font * 1.6)),
+            text_padding=max(3, round(6 * style.font)),  # room for letters that reach below the line
+            color_lookup=_by_track(),
+            smart_position=True,
+            **colours,
+        )
 
-    frame_index: int
-    x: float
-    y: float
+    def draw(self, canvas: Image, tracks: Tracks, scale: float, labels: list[str]) -> Image:
+        """Draw on ``canvas``, and return it."""
+        found = tracks.to_supervision()
+        found.xyxy = np.clip(found.xyxy * np.float32(scale), -FAR, FAR)
+        if self._trace is not None:
+            canvas = self._trace.annotate(canvas, found)
+        # On whole pixels, the outermost ones inside the box.
+        found.xyxy = np.round(found.xyxy - np.array([0, 0, 1, 1], np.float32))
+        for annotator in self._boxes:
+            canvas = annotator.annotate(canvas, found)
+        return np.asarray(self._labels.annotate(canvas, found, labels=labels), dtype=np.uint8)
 
 
 class _Style(NamedTuple):
@@ -166,43 +168,22 @@ class _Style(NamedTuple):
     margin: int
 
     @classmethod
-    def of(cls, canvas: Image) -> _Style:
-        side = min(canvas.shape[:2])
+    def of(cls, shape: tuple[int, int]) -> _Style:
+        side = min(shape)
         font = float(np.clip(side / 1300, 0.33, 3.0))
         return cls(line=max(1, round(side / 360)), halo=side >= 360, font=font, margin=max(2, side // 300))
 
 
 FAR = 2**15
 """Coordinates are limited to this, far outside of any picture: OpenCV counts in 32 bits."""
-_SHIFT = 4
-"""Binary digits behind the point in OpenCV's drawing coordinates."""
 
 
-def _fixed_point(x: float, y: float) -> tuple[int, int]:
-    """A continuous picture point for OpenCV's lines, whose whole numbers are pixel centres."""
-    px, py = np.round((np.clip([x, y], -FAR, FAR) - 0.5) * 2**_SHIFT).astype(int)
-    return int(px), int(py)
+def _by_track() -> Any:
+    return import_supervision().ColorLookup.TRACK
 
 
-def _draw_box(canvas: Image, box: npt.NDArray[np.float64], colour: Colour, style: _Style) -> None:
-    """The box; where there is room, with a dark line around it that keeps it visible on any ground."""
-    # On whole pixels, the outermost ones inside the box: a line between two pixels would be blurred.
-    x0, y0, x1, y1 = (int(value) for value in np.round(np.clip(box, -FAR, FAR) - (0, 0, 1, 1)))
-    if style.halo:
-        cv2.rectangle(canvas, (x0, y0), (x1, y1), DARK, style.line + 2)
-    cv2.rectangle(canvas, (x0, y0), (x1, y1), colour, style.line)
-
-
-def _draw_label(canvas: Image, box: npt.NDArray[np.float64], text: str, colour: Colour, style: _Style) -> None:
-    """A plate on top of the box, moved as far as needed to stay inside the picture."""
-    stroke = max(1, round(style.font * 1.6))
-    (width, height), baseline = cv2.getTextSize(text, FONT, style.font, stroke)
-    plate = np.array([width + 2 * style.margin, height + baseline // 2 + 2 * style.margin])
-    limits = np.maximum(np.array(canvas.shape[1::-1]) - plate, 0)
-    x, y = (int(value) for value in np.clip(np.round([box[0], box[1] - plate[1]]), 0, limits))
-    cv2.rectangle(canvas, (x, y), (x + int(plate[0]) - 1, y + int(plate[1]) - 1), colour, cv2.FILLED)
-    start = (x + style.margin, y + style.margin + height)
-    cv2.putText(canvas, text, start, FONT, style.font, _ink(colour), stroke, cv2.LINE_AA)
+def _sv_colour(bgr: Colour) -> Any:
+    return import_supervision().Color(*bgr[::-1])
 
 
 def _ink(plate: Colour) -> Colour:
@@ -237,7 +218,7 @@ def contact_sheet(frames: Iterable[Image], columns: int, captions: Sequence[str]
 
 def _tile(picture: Image, cell: tuple[int, int], caption: str | None) -> Image:
     """The picture in the middle of a bright cell, with a strip for the caption above and a gap around."""
-    style = _Style.of(np.empty((*cell, 3), np.uint8))
+    style = _Style.of(cell)
     font = 1.25 * style.font
     strip = 0 if caption is None else round(34 * font)
     gap = max(2, style.margin)

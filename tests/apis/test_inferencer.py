@@ -1,8 +1,7 @@
-"""TrackingInferencer, track_to_files and the comparison of embeddings, with an untrained tiny model."""
+"""TrackingInferencer with an untrained tiny model: against the test command; mistakes in the configuration."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
@@ -11,13 +10,10 @@ import pytest
 import torch
 from tiny_data import SIZE, shrink, write_tiny_data
 
-from clmot_qd.apis import track_files
 from clmot_qd.apis.inferencer import TrackingInferencer
 from clmot_qd.apis.running import build_runner, load_config
-from clmot_qd.apis.track_files import name_of, track_to_files
 from clmot_qd.datasets.mot_text import read_tracks
 from clmot_qd.errors import InputError
-from clmot_qd.trackers import Tracks
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +76,7 @@ def test_the_test_command_and_the_inferencer_agree(tracking: TrackingInferencer,
 def test_files_are_complete_and_named_after_the_source(
     tracking: TrackingInferencer, project: dict[str, str], tmp_path: Path
 ) -> None:
-    written = track_to_files(tracking, project["frames"], tmp_path / "out", max_frames=4)
+    written = tracking.track(project["frames"], tmp_path / "out", max_frames=4, progress=lambda done, total: None)
     assert [p.name for p in written] == ["tracks.txt", "tracks.mp4", "contact_sheet.png"]
     table = read_tracks(written[0])
     assert set(table.frames.tolist()) == {1, 2, 3, 4}
@@ -88,41 +84,6 @@ def test_files_are_complete_and_named_after_the_source(
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 4
     assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == 5 * SIZE[0]
     assert cv2.imread(str(written[2])) is not None
-
-
-def test_a_broken_picture_leaves_no_file_behind(
-    tracking: TrackingInferencer, project: dict[str, str], tmp_path: Path
-) -> None:
-    clip = tmp_path / "clip"
-    clip.mkdir()
-    for i, frame in enumerate(frames_of(project)[:2]):
-        cv2.imwrite(str(clip / f"{i}.png"), frame)
-    (clip / "2.png").write_bytes(b"broken")
-    with pytest.raises(InputError, match=r"2\.png"):
-        track_to_files(tracking, clip, tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
-
-
-@pytest.mark.parametrize(
-    ("source", "name"),
-    [("a/My clip.mp4", "My_clip"), ("MOT17-02/img1", "MOT17-02"), ("frames/*.png", "video"), ("x/clip-1", "clip-1")],
-)
-def test_result_folder_names(source: str, name: str) -> None:
-    assert name_of(source) == name
-
-
-@pytest.mark.parametrize("frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
-def test_a_frame_of_another_kind_is_refused(tracking: TrackingInferencer, frame: np.ndarray) -> None:
-    with pytest.raises(InputError, match="uint8"):
-        tracking.update(frame)
-
-
-def test_another_size_in_mid_video_is_refused_and_reset_allows_it(tracking: TrackingInferencer) -> None:
-    tracking.update(np.zeros((40, 60, 3), np.uint8))
-    with pytest.raises(InputError, match=r"frame 1: is 50x40, the frames before it are 60x40"):
-        tracking.update(np.zeros((40, 50, 3), np.uint8))
-    tracking.reset()
-    tracking.update(np.zeros((40, 50, 3), np.uint8))
 
 
 def test_a_checkpoint_of_another_model_is_refused(project: dict[str, str]) -> None:
@@ -157,23 +118,3 @@ def test_a_device_that_is_not_there_is_refused(project: dict[str, str], device: 
 def test_a_misspelt_configuration_name_gets_a_suggestion() -> None:
     with pytest.raises(InputError, match=r"did you mean .*clmot_tiny_demo"):
         load_config("clmot_tiny_dem")
-
-
-def test_the_contact_sheet_of_a_stream_is_spread_over_all_of_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    captions: list[str] = []
-    monkeypatch.setattr(
-        track_files, "contact_sheet", lambda frames, columns, texts: captions.extend(texts) or frames[0]
-    )
-    source = type("Stream", (), dict(size=(32, 32), fps=10.0))
-    with ExitStack() as stack:
-        pictures = track_files._Pictures(tmp_path, source, ("a",), None, stack)
-        for _ in range(500):
-            pictures.add(np.zeros((32, 32, 3), np.uint8), Tracks.empty())
-    pictures.finish()
-    numbers = [int(text.split()[1]) for text in captions]
-    assert len(numbers) == track_files.SHEET_FRAMES
-    assert numbers[0] == 1
-    assert max(np.diff(numbers)) <= 2 * min(np.diff(numbers))
-    assert numbers[-1] > 400

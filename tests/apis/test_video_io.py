@@ -179,10 +179,11 @@ def test_a_camera_has_no_length(monkeypatch: pytest.MonkeyPatch) -> None:
         def release(self) -> None: ...
 
     monkeypatch.setattr(cv2, "VideoCapture", Camera)
-    source = open_source(0)
+    source = open_source(0, reconnect_seconds=0)
     assert (source.fps, source.size) == (DEFAULT_FPS, (64, 48))
-    assert sum(1 for _ in source) == 3
-    assert opened == [0, 0]
+    assert source.is_live
+    assert sum(1 for _ in source) == 3, "the first frame is not lost, and the camera is opened once"
+    assert opened == [0]
     with pytest.raises(TypeError, match="not known"):
         len(source)
 

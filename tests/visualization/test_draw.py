@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import supervision
 
 from clmot_qd.errors import InputError
 from clmot_qd.trackers import Tracks
@@ -78,8 +80,12 @@ def test_label_plates_stay_inside(box: tuple[float, float, float, float]) -> Non
 
 def test_labels_say_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     texts: list[str] = []
-    original = cv2.putText
-    monkeypatch.setattr(cv2, "putText", lambda *args, **kw: (texts.append(args[1]), original(*args, **kw))[1])
+    original = supervision.LabelAnnotator.annotate
+    monkeypatch.setattr(
+        supervision.LabelAnnotator,
+        "annotate",
+        lambda self, *args, labels: (texts.extend(labels), original(self, *args, labels=labels))[1],
+    )
     boxes = {5: (50.0, 50.0, 90.0, 100.0)}
     TrackDrawer().draw(grey(), tracks(boxes))
     TrackDrawer(show_scores=True, class_names=["car", "bus"]).draw(grey(), tracks(boxes, label=1))
@@ -87,17 +93,60 @@ def test_labels_say_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert texts == ["5", "5 bus 0.87", "5 class 3"]
 
 
-def test_trails_follow_the_bottom_centre_fade_and_end() -> None:
+def test_trails_follow_the_bottom_centre_and_end() -> None:
     drawer = TrackDrawer(trail_frames=4)
     for step in range(6):
         drawn = drawer.draw(grey(), tracks({3: (20 + 40 * step, 100, 40 + 40 * step, 180)}))
     strength = np.abs(drawn.astype(int) - GREY).max(axis=2)[174:187]
     middles = [strength[:, 50 + 40 * step].max() for step in range(5)]
     assert middles[0] == 0, "older than trail_frames"
-    assert 0 < middles[1] < middles[2] < middles[3] < middles[4]
+    assert min(middles[1:]) > 50, middles
+    assert not touched(grey(), drawn)[190:].any()
     for _ in range(5):
         drawn = drawer.draw(grey(), Tracks.empty())
     assert (drawn == GREY).all(), "nothing is left of a track that is gone"
+
+
+def test_a_trail_belongs_to_one_identity() -> None:
+    drawer = TrackDrawer()
+    drawer.draw(grey(), tracks({3: (20, 100, 40, 180)}))
+    drawn = drawer.draw(grey(), tracks({4: (260, 100, 280, 180)}))
+    assert not touched(grey(), drawn)[:, 50:250].any()
+
+
+def test_near_figures_lie_over_those_behind_them() -> None:
+    boxes = {1: (100.0, 100.0, 180.0, 200.0), 2: (140.0, 60.0, 220.0, 150.0)}
+    for order in ([1, 2], [2, 1]):
+        drawn = TrackDrawer(trail_frames=0).draw(grey(), tracks({key: boxes[key] for key in order}))
+        assert has_colour(drawn[149:150, 179:180], id_color(1)), "where the two outlines cross"
+
+
+def test_letters_can_be_read_on_every_plate() -> None:
+    for track_id in range(24):
+        drawn = TrackDrawer(trail_frames=0).draw(grey(), tracks({track_id: (100, 100, 150, 180)}))
+        plate = drawn[88:98, 100:112].astype(int)
+        luma = plate @ np.array([0.114, 0.587, 0.299])
+        assert luma.max() - luma.min() > 60, track_id
+
+
+def test_the_palette_of_the_trail_is_the_one_of_the_box() -> None:
+    drawer = TrackDrawer(trail_frames=5)
+    drawer.draw(grey(), tracks({31: (20, 100, 40, 180)}))
+    drawn = drawer.draw(grey(), tracks({31: (220, 100, 240, 180)}))
+    assert has_colour(drawn[178:183, 100:150], id_color(31))
+
+
+def test_drawing_without_the_library_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(InputError, match="pip install supervision"):
+        TrackDrawer()
+
+
+def test_memory_of_the_trails_is_bounded() -> None:
+    drawer = TrackDrawer(trail_frames=5)
+    for step in range(200):
+        drawer.draw(grey(40, 60), tracks({step: (10, 10, 20, 30), 10_000: (30, 10, 40, 30)}))
+    assert len(drawer._annotators._trace.trace.xy) <= 2 * 6
 
 
 def test_reset_forgets_trails() -> None:

@@ -163,19 +163,45 @@ class TrackingModel(BaseMOTModel):
         """Detect in all these frames at once, track one after the other; the results go into the frames."""
         feats = self.detector.extract_feat(images)
         for index, (frame, detected) in enumerate(zip(frames, self.detect(feats, frames))):
-            frame.pred_instances = _in_original_pixels(detected, frame) if rescale else detected
-            if self._video_tracker is not None:
-                one = slice(index, index + 1)
-                frame_feats = [level[one] for level in feats]
-                if self._video_tracker.is_stock:
-                    tracked = self._track_stock(self._video_tracker, frame, detected, images[one], frame_feats)
-                    frame.pred_track_instances = _in_original_pixels(tracked, frame) if rescale else tracked
-                else:
-                    regress = partial(self._regress, frame_feats, frame, rescale)
-                    frame.pred_track_instances = self._video_tracker.track(frame, regress)
+            one = slice(index, index + 1)
+            self.associate(frame, detected, images[one], [level[one] for level in feats], rescale)
+
+    @torch.no_grad()
+    def associate(
+        self,
+        frame: DetDataSample,
+        detected: InstanceData,
+        image: Tensor | None,
+        feats: Feats | None,
+        rescale: bool = True,
+    ) -> None:
+        """Track the next frame; ``pred_instances`` and ``pred_track_instances`` go into it, see :meth:`predict`.
+
+        Args:
+            frame: ``frame_id`` and ``video_id`` are read from its metainfo.
+            detected: What :meth:`detect` found in it.
+            image: (1, 3, H, W), preprocessed; only trackers of mmdet look at it.
+            feats: Its feature maps (1, C, h, w); only trackers of mmdet and the regression cue look at them.
+            rescale: See :meth:`predict`.
+        """
+        frame.pred_instances = _in_original_pixels(detected, frame) if rescale else detected
+        if self._video_tracker is None:
+            return
+        if self._video_tracker.is_stock:
+            tracked = self._track_stock(self._video_tracker, frame, detected, image, feats)
+            frame.pred_track_instances = _in_original_pixels(tracked, frame) if rescale else tracked
+        else:
+            regress = partial(self._regress, feats or (), frame, rescale)
+            frame.pred_track_instances = self._video_tracker.track(frame, regress)
+
+    @property
+    def tracker_sees_images(self) -> bool:
+        """Whether :meth:`associate` needs image and feature maps."""
+        needs = getattr(self.tracker, "needs_regression", False)
+        return self._video_tracker is not None and (self._video_tracker.is_stock or needs)
 
     def _track_stock(
-        self, tracker: VideoTracker, frame: DetDataSample, detected: InstanceData, image: Tensor, feats: Feats
+        self, tracker: VideoTracker, frame: DetDataSample, detected: InstanceData, image: Any, feats: Any
     ) -> InstanceData:
         """One frame through a tracker of mmdet, in network-input pixels throughout.
 

@@ -1,0 +1,90 @@
+"""Running the network in half precision where that is safe: convolutions and matrices, nothing that decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from clmot_qd.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+PRECISIONS = ("float32", "float16", "bfloat16")
+# Operators of mmcv that are compiled for float32 and, on GPUs, float16.
+DEFORMABLE = ("DeformConv2d", "ModulatedDeformConv2d")
+
+
+def set_precision(model: nn.Module, precision: str, device: str) -> None:
+    """Let the network parts of a tracking model compute in ``precision``, for inference alone.
+
+    Backbone, neck and the heads' layers run under autocast; what they give is float32 again, so that decoding,
+    non-maximum suppression, region features, embeddings' comparison and tracking are what they are without. Weights
+    stay float32. mmcv's deformable convolutions run in float32 wherever they are not compiled for the type.
+
+    Args:
+        model: ``CLMOT`` or ``QuasiDenseMOT``; changed in place.
+        precision: One of ``PRECISIONS``.
+        device: Where the model is.
+
+    Raises:
+        InputError: An unknown precision, or float16 without a GPU.
+    """
+    import torch
+
+    if precision not in PRECISIONS:
+        raise InputError(f"precision {precision!r}: choose from {', '.join(PRECISIONS)}")
+    if precision == "float32":
+        return
+    kind = torch.device(device).type
+    if precision == "float16" and kind == "cpu":
+        raise InputError("precision 'float16': needs a GPU; on the CPU take bfloat16 or float32")
+    dtype = getattr(torch, precision)
+    for owner, method in _layers_of(model):
+        _replace(owner, method, partial(_in_half, dtype=dtype, kind=kind))
+    if precision != "float16":
+        for module in model.modules():
+            if any(entry.__name__ in DEFORMABLE for entry in type(module).__mro__):
+                _replace(module, "forward", partial(_in_full, kind=kind))
+
+
+def _layers_of(model: nn.Module) -> list[tuple[Any, str]]:
+    """(module, method) of everything that is layers alone: tensors in, tensors out."""
+    from torch import nn
+
+    detector: Any = model.detector
+    parts = [getattr(detector, name, None) for name in ("backbone", "neck", "rpn_head", "bbox_head")]
+    boxes = getattr(getattr(detector, "roi_head", None), "bbox_head", None)
+    parts += list(boxes) if isinstance(boxes, nn.ModuleList) else [boxes]
+    # The centre head predicts by a method of its own, which leaves the embedding map out.
+    methods = ("forward", "forward_detection")
+    return [(part, method) for part in parts if part is not None for method in methods if hasattr(part, method)]
+
+
+def _replace(owner: Any, method: str, wrap: Callable) -> None:
+    setattr(owner, method, partial(wrap, getattr(owner, method)))
+
+
+def _in_half(forward: Callable, *args: Any, dtype: torch.dtype, kind: str, **kwargs: Any) -> Any:
+    import torch
+
+    with torch.autocast(kind, dtype=dtype):
+        return _as_float(forward(*args, **kwargs))
+
+
+def _in_full(forward: Callable, *args: Any, kind: str, **kwargs: Any) -> Any:
+    import torch
+
+    with torch.autocast(kind, enabled=False):
+        return forward(*_as_float(args), **kwargs)
+
+
+def _as_float(value: Any) -> Any:
+    """Tensors of half precision, also in lists and tuples, as float32."""
+    import torch
+
+    if isinstance(value, (list, tuple)):
+        return type(value)(_as_float(entry) for entry in value)
+    return value.float() if torch.is_tensor(value) and value.dtype in (torch.float16, torch.bfloat16) else value

@@ -1,0 +1,274 @@
+"""The files that tracking a video makes; each is written as the frames come, and memory does not grow with them.
+
+Nothing unfinished stands under its final name. An output is used as a context manager: left well, its file is complete
+and gets its name; left by an exception, all but the MOT text are removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Protocol
+
+import cv2
+import numpy as np
+
+from clmot_qd.apis.track_table import stack_tracks
+from clmot_qd.apis.tracking_session import Frame
+from clmot_qd.datasets.mot_text import format_tracks
+from clmot_qd.files import atomic_path
+from clmot_qd.geometry import xyxy_to_xywh
+from clmot_qd.trackers import Tracks
+
+SHEET_FRAMES, SHEET_COLUMNS = 12, 3
+JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What the outputs need to know of a video.
+
+    Attributes:
+        folder: Where the files go.
+        name: Of the video.
+        fps: Frames per second.
+        size: (width, height).
+        classes: Names by label.
+        length: Number of frames; None where it is not known.
+    """
+
+    folder: Path
+    name: str
+    fps: float
+    size: tuple[int, int]
+    classes: tuple[str, ...]
+    length: int | None
+
+
+class Output(AbstractContextManager, Protocol):
+    """One file, or folder of files."""
+
+    path: Path
+    """Its final name."""
+    needs_drawing: bool
+
+    def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
+        """Append a frame; ``number`` counts from 1."""
+
+
+class MotText:
+    """``tracks.txt``: frame from 1, id, x, y, w, h, score, class (from 1; -1 where there is one class alone).
+
+    Until it is complete it is ``tracks.partial.txt``, in which every frame so far stands; after an error, too.
+    """
+
+    needs_drawing = False
+
+    def __init__(self, clip: Clip) -> None:
+        self.path = clip.folder / "tracks.txt"
+        self.partial = clip.folder / "tracks.partial.txt"
+        self.frames = 0
+        self._class_ids = range(1, len(clip.classes) + 1) if len(clip.classes) > 1 else None
+        self._handle: IO[bytes] | None = None
+
+    def __enter__(self) -> MotText:
+        """Begin the unfinished file."""
+        self._handle = open(self.partial, "wb", buffering=0)
+        return self
+
+    def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
+        """Write the rows of a frame; a frame whose rows do not fit on the disk is left out whole."""
+        assert self._handle is not None
+        whole = self._handle.tell()
+        text = memoryview(format_tracks(stack_tracks([tracks], [number], self._class_ids)).encode())
+        try:
+            while text:
+                text = text[self._handle.write(text) :]
+        except OSError:
+            self._handle.truncate(whole)
+            raise
+        self.frames = number
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the file its name if it is complete."""
+        assert self._handle is not None
+        self._handle.close()
+        if kind is None:
+            os.replace(self.partial, self.path)
+        elif not self.frames:
+            self.partial.unlink(missing_ok=True)
+
+
+class CocoVid:
+    """``tracks.json``: one video in CocoVID with ``instance_id`` and ``score``; ``frame_id`` counts from 0."""
+
+    needs_drawing = False
+
+    def __init__(self, clip: Clip) -> None:
+        self.path = clip.folder / "tracks.json"
+        self._clip = clip
+        self._stack = ExitStack()
+        self._frames = self._boxes = 0
+        self._labels: set[int] = set(range(len(clip.classes)))
+
+    def __enter__(self) -> CocoVid:
+        """Begin the file; what is only known at the end (images, categories) comes last in it."""
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path))
+            self._handle: IO[str] = stack.enter_context(open(temporary, "w", encoding="utf-8"))
+            self._handle.write('{"annotations": [')
+            self._stack = stack.pop_all()
+        return self
+
+    def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
+        """Write the boxes of a frame, one in a line."""
+        boxes = np.round(xyxy_to_xywh(tracks.bboxes.astype(np.float64)), 5).tolist()
+        for row, box in enumerate(boxes):
+            entry: dict[str, Any] = dict(id=self._boxes + 1, image_id=number, video_id=1)
+            entry |= dict(category_id=int(tracks.labels[row]) + 1, instance_id=int(tracks.instances_id[row]))
+            entry |= dict(bbox=box, area=round(box[2] * box[3], 5), iscrowd=0)
+            entry["score"] = round(float(tracks.scores[row]), 6)
+            self._handle.write(("," if self._boxes else "") + "\n" + json.dumps(entry))
+            self._boxes += 1
+        self._labels.update(tracks.labels.tolist())
+        self._frames = number
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the file and give it its name; after an exception remove it."""
+        from clmot_qd.trackers.tracks import class_name
+
+        with self._stack:
+            if kind is not None:
+                self._stack.__exit__(kind, error, trace)
+                return
+            clip = self._clip
+            size = dict(width=clip.size[0], height=clip.size[1])
+            video = dict(id=1, name=clip.name, fps=clip.fps, length=self._frames, **size)
+            categories = [dict(id=label + 1, name=class_name(clip.classes, label)) for label in sorted(self._labels)]
+            self._handle.write(f'\n],\n"videos": [{json.dumps(video)}],\n"categories": {json.dumps(categories)},\n')
+            self._handle.write('"images": [')
+            for index in range(self._frames):
+                image: dict[str, Any] = dict(id=index + 1, video_id=1, frame_id=index, mot_frame_id=index + 1, **size)
+                entry = json.dumps(image | dict(file_name=f"{index + 1:06d}.jpg"))
+                self._handle.write(("," if index else "") + "\n" + entry)
+            self._handle.write("\n]}\n")
+
+
+class DrawnVideo:
+    """``tracks.mp4``: the drawn frames, H.264."""
+
+    needs_drawing = True
+
+    def __init__(self, clip: Clip) -> None:
+        from clmot_qd.apis.video_io import VideoWriter
+
+        self.path = clip.folder / "tracks.mp4"
+        self._writer: Any = VideoWriter(self.path, fps=clip.fps)
+
+    def __enter__(self) -> DrawnVideo:
+        """See :class:`~clmot_qd.apis.video_io.VideoWriter`."""
+        self._writer.__enter__()
+        return self
+
+    def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
+        """Append the picture."""
+        self._writer.write(drawn)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """See :class:`~clmot_qd.apis.video_io.VideoWriter`."""
+        self._writer.__exit__(kind, error, trace)
+
+
+class DrawnFrames:
+    """``frames/000001.jpg`` and so on; until it is complete the folder is called ``frames.partial``."""
+
+    needs_drawing = True
+
+    def __init__(self, clip: Clip) -> None:
+        self.path = clip.folder / "frames"
+        self._partial = clip.folder / "frames.partial"
+
+    def __enter__(self) -> DrawnFrames:
+        """Begin with an empty folder."""
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir()
+        return self
+
+    def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
+        """Write the picture."""
+        assert drawn is not None
+        done, data = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        assert done
+        (self._partial / f"{number:06d}.jpg").write_bytes(data.tobytes())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the folder its name; pictures of an earlier run in it are replaced, other files stay."""
+        if kind is None:
+            self.path.mkdir(exist_ok=True)
+            for old in self.path.iterdir():
+                if re.fullmatch(r"\d{6,}\.jpg", old.name):
+                    old.unlink()
+            for picture in self._partial.iterdir():
+                os.replace(picture, self.path / picture.name)
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+
+class Sheet:
+    """``contact_sheet.png``: a few drawn frames, evenly spread over the video."""
+
+    needs_drawing = True
+
+    def __init__(self, clip: Clip) -> None:
+        self.path = clip.folder / "contact_sheet.png"
+        self._chosen = _spread(clip.length)
+        self._pictures: list[tuple[int, Frame]] = []
+        self._stride = 1
+
+    def __enter__(self) -> Sheet:
+        """Nothing is written before the end."""
+        return self
+
+    def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
+        """Keep the picture if it is its turn."""
+        assert drawn is not None
+        if (number - 1) % self._stride == 0 if self._chosen is None else number in self._chosen:
+            self._pictures.append((number, drawn))
+        if self._chosen is None and len(self._pictures) > 2 * SHEET_FRAMES:
+            # The length is not known: keep every second picture and go on twice as far apart.
+            self._pictures, self._stride = self._pictures[::2], 2 * self._stride
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write the sheet, unless something went wrong."""
+        from clmot_qd.visualization import contact_sheet, save_png
+
+        if kind is not None or not self._pictures:
+            return
+        keep = np.unique(np.linspace(0, len(self._pictures) - 1, SHEET_FRAMES).round().astype(int))
+        shown = [self._pictures[i] for i in keep]
+        captions = [f"frame {number}" for number, _ in shown]
+        save_png(self.path, contact_sheet([picture for _, picture in shown], SHEET_COLUMNS, captions))
+
+
+def _spread(total: int | None) -> set[int] | None:
+    """Frames (from 1) for the contact sheet, evenly spread; None where the length is not known."""
+    return None if total is None else {round(i) for i in np.linspace(1, total, SHEET_FRAMES)}
+
+
+#: Name for users -> class.
+OUTPUTS: dict[str, Any] = dict(mot=MotText, cocovid=CocoVid, video=DrawnVideo, frames=DrawnFrames, sheet=Sheet)

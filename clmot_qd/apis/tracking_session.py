@@ -1,0 +1,253 @@
+"""TrackingSession: frames in, tracks out, whatever finds the objects; numpy, scipy and OpenCV only."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clmot_qd.apis.class_filters import label_numbers, score_thresholds
+from clmot_qd.errors import InputError
+from clmot_qd.trackers import Tracks
+
+Frame = npt.NDArray[np.uint8]
+#: Video file, folder of pictures, glob, stream address, camera number, or the frames themselves.
+Source = str | os.PathLike[str] | int | Iterable[Frame]
+#: Is told frames done and frames in all; None where these are not known (cameras, streams).
+SessionProgress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameDetections:
+    """What was found in one frame, before it is tracked.
+
+    Attributes:
+        bboxes: (n, 4) float32 xyxy, in the pixels of the frame.
+        scores: (n,) float32.
+        labels: (n,) int64, class index.
+        embeds: (n, C) float32, not normalised; None where there are none and motion decides.
+    """
+
+    bboxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    embeds: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        """Return the number of detections."""
+        return len(self.scores)
+
+    def select(self, rows: np.ndarray) -> FrameDetections:
+        """Return the detections that a mask or an index array picks; a subclass picks from its own fields as well."""
+        parts = {field.name: getattr(self, field.name) for field in fields(FrameDetections)}
+        picked: dict[str, Any] = {name: None if part is None else part[rows] for name, part in parts.items()}
+        return replace(self, **picked)
+
+
+class TrackingSession(ABC):
+    """Tracks the frames of one video after the other.
+
+    A subclass says how objects are found (:meth:`_detect`, some frames at once, without memory) and how they are
+    tracked (:meth:`_associate`, frame by frame); sources, batches, filters and files are here::
+
+        source -> frames, read ahead by a thread -> _detect, batch_size frames at once
+               -> score_thr -> _associate, one frame after the other -> keep_classes -> Tracks
+
+    Args:
+        classes: Names by label; empty where they are not known.
+        batch_size: Frames that are detected at once. More is faster on GPUs, and a camera's tracks come as many frames
+            later.
+        score_thr: Least score of a detection to be tracked, one for all classes or {class name: score}; a class that is
+            not named keeps all. It can only leave out more than the detector's and the tracker's own limits.
+        keep_classes: Names of the classes whose tracks are wanted; the others are tracked, too, but not given out.
+        prefetch: Frames that are read ahead, in a thread; 0 reads each frame when it is needed. An iterable of one's
+            own is always read in the caller's thread.
+
+    Attributes:
+        classes: Names by label.
+        detections: The detections of the last frame, to which ``Tracks.detection_index`` points; None before the first.
+
+    Raises:
+        InputError: A number is out of its range, or a class name is unknown.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str] = (),
+        *,
+        batch_size: int = 1,
+        score_thr: float | Mapping[str, float] | None = None,
+        keep_classes: Sequence[str] | None = None,
+        prefetch: int = 8,
+    ) -> None:
+        for name, value, least in (("batch_size", batch_size, 1), ("prefetch", prefetch, 0)):
+            if value < least:
+                raise InputError(f"{name} = {value}: must be at least {least}")
+        self.classes: tuple[str, ...] = tuple(classes)
+        self.batch_size = batch_size
+        self.prefetch = prefetch
+        self._thresholds = score_thresholds(score_thr, self.classes)
+        self._kept_labels = label_numbers(keep_classes, self.classes)
+        self.detections: FrameDetections | None = None
+        self._frame_id = 0
+        self._size: tuple[int, int] | None = None
+
+    # ---------------------------------------------------------------------------------------- what a subclass provides
+    @abstractmethod
+    def _detect(self, frames: Sequence[Frame]) -> list[FrameDetections]:
+        """Find the objects of some frames of one size, (H, W, 3) uint8 BGR each; keeps nothing in mind."""
+
+    @abstractmethod
+    def _associate(self, detections: FrameDetections, frame_id: int) -> Tracks:
+        """Track the next frame; ``frame_id`` counts from 0 and grows by one."""
+
+    @abstractmethod
+    def _reset_tracker(self) -> None:
+        """Forget all tracks."""
+
+    # ------------------------------------------------------------------------------------------------ what a user calls
+    def reset(self) -> None:
+        """Forget all tracks: call it before each video. :meth:`stream` and :meth:`track` do so themselves."""
+        self._frame_id = 0
+        self._size = None
+        self.detections = None
+        self._reset_tracker()
+
+    def update(self, frame: Frame) -> Tracks:
+        """Track the next frame of the current video.
+
+        Args:
+            frame: (H, W, 3) uint8, BGR as OpenCV reads it.
+
+        Returns:
+            The tracks of this frame, boxes in its pixels.
+
+        Raises:
+            InputError: Not such an array, or of another size than the frames before it.
+        """
+        self._check(frame, self._frame_id)
+        return self._step(self._detect([frame])[0])
+
+    def stream(self, source: Source) -> Generator[Tracks]:
+        """Track one video from its beginning.
+
+        Args:
+            source: A video file, a folder of pictures, a glob, a stream's address, a camera's number, or any iterable
+                of BGR frames.
+
+        Yields:
+            One :class:`Tracks` per frame.
+
+        Raises:
+            InputError: The source cannot be opened or a frame cannot be read; the frames before it have been given out.
+        """
+        with closing(self.stream_frames(source)) as pairs:
+            for _, tracks in pairs:
+                yield tracks
+
+    def stream_frames(self, source: Source, max_frames: int | None = None) -> Generator[tuple[Frame, Tracks]]:
+        """Track one video as :meth:`stream` does, and give out each frame beside its tracks.
+
+        Args:
+            source: See :meth:`stream`; also what :func:`~clmot_qd.apis.frame_sources.open_source` returned.
+            max_frames: Stop after this many frames.
+
+        Yields:
+            (H, W, 3) frame, its :class:`Tracks`.
+        """
+        self.reset()
+        with closing(_batches(self._checked(self._frames_of(source, max_frames)), self.batch_size)) as batches:
+            for frames in batches:
+                for frame, detections in zip(frames, self._detect(frames)):
+                    yield frame, self._step(detections)
+
+    def track(
+        self,
+        source: Source,
+        out_dir: str | os.PathLike[str] | None = None,
+        *,
+        outputs: Sequence[str] = ("mot", "video", "sheet"),
+        max_frames: int | None = None,
+        progress: SessionProgress | None = None,
+        fps: float | None = None,
+    ) -> list[Path]:
+        """Track ``source`` and write what was found; see :func:`clmot_qd.apis.track_files.track_to_files`."""
+        from clmot_qd.apis.track_files import track_to_files
+
+        return track_to_files(self, source, out_dir, outputs=outputs, max_frames=max_frames, progress=progress, fps=fps)
+
+    # --------------------------------------------------------------------------------------------------------- insides
+    def _frames_of(self, source: Source, max_frames: int | None) -> Generator[Frame]:
+        """The frames of any source; those that are opened here are read ahead."""
+        from clmot_qd.apis.frame_sources import open_source
+        from clmot_qd.apis.prefetch import read_ahead
+
+        opened = open_source(source) if isinstance(source, (str, os.PathLike, int)) else source
+        frames = _first(opened, max_frames)
+        if hasattr(opened, "fps") and self.prefetch:
+            frames = read_ahead(frames, self.prefetch)
+        with closing(frames):
+            for frame in frames:
+                # A caller may fill one array again and again, which a batch must not notice.
+                yield frame if hasattr(opened, "fps") or self.batch_size == 1 else np.copy(frame)
+
+    def _checked(self, frames: Generator[Frame]) -> Generator[Frame]:
+        with closing(frames):
+            for number, frame in enumerate(frames):
+                self._check(frame, number)
+                yield frame
+
+    def _check(self, frame: Frame, number: int) -> None:
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or not frame.size:
+            raise InputError(f"frame {number}: needs (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
+        if self._size is not None and self._size != frame.shape[:2]:
+            raise InputError(
+                f"frame {number}: is {frame.shape[1]}x{frame.shape[0]}, the frames before it are "
+                f"{self._size[1]}x{self._size[0]}; call reset() before another video"
+            )
+        self._size = frame.shape[:2]
+
+    def _step(self, detections: FrameDetections) -> Tracks:
+        """Track the detections of the next frame."""
+        if self._thresholds is not None:
+            detections = detections.select(detections.scores >= self._thresholds[detections.labels])
+        self.detections = detections
+        tracks = self._associate(detections, self._frame_id)
+        self._frame_id += 1
+        return tracks if self._kept_labels is None else tracks.select(np.isin(tracks.labels, self._kept_labels))
+
+
+def _first(frames: Iterable[Frame], count: int | None) -> Generator[Frame]:
+    """At most ``count`` frames; closing it closes what they come from."""
+    iterator = iter(frames)
+    try:
+        yield from islice(iterator, count)
+    finally:
+        if hasattr(iterator, "close"):
+            iterator.close()
+
+
+def _batches(frames: Generator[Frame], size: int) -> Generator[list[Frame]]:
+    """Lists of ``size`` frames, the last one shorter; what was read before an error is given out before it."""
+    batch: list[Frame] = []
+    with closing(frames):
+        try:
+            for frame in frames:
+                batch.append(frame)
+                if len(batch) == size:
+                    yield batch
+                    batch = []
+        except Exception:
+            if batch:
+                yield batch
+            raise
+    if batch:
+        yield batch

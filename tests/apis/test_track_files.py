@@ -1,0 +1,211 @@
+"""Tracking into files: what they hold, what is asked for, and memory."""
+
+from __future__ import annotations
+
+import gc
+import json
+import logging
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from stub_session import SquareSession, scene
+
+from clmot_qd.apis.track_files import name_of, track_to_files
+from clmot_qd.apis.track_outputs import SHEET_FRAMES, Clip, Sheet
+from clmot_qd.datasets.mot_text import read_tracks
+from clmot_qd.errors import InputError
+from clmot_qd.evaluation import read_cocovid
+from clmot_qd.trackers import Tracks
+
+ALL = ("mot", "cocovid", "video", "frames", "sheet")
+FRAMES = [scene(number) for number in range(14)]
+
+
+def silent(done: int, total: int | None) -> None:
+    pass
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ------------------------------------------------------------------------------------------------- what the files hold
+def test_every_output_holds_what_was_tracked(tmp_path: Path) -> None:
+    shown: list[tuple[int, int | None]] = []
+    session = SquareSession()
+    written = session.track(
+        FRAMES, tmp_path, outputs=ALL, max_frames=5, fps=12.5, progress=lambda *counts: shown.append(counts)
+    )
+    assert [path.name for path in written] == ["tracks.txt", "tracks.json", "tracks.mp4", "frames", "contact_sheet.png"]
+    assert names_in(tmp_path) == sorted(path.name for path in written)
+    assert shown == [(number, 5) for number in range(1, 6)]
+    tracked = list(SquareSession().stream(FRAMES[:5]))
+
+    table = read_tracks(written[0])
+    assert table.frames.tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert table.ids.tolist() == [1, 2] * 5
+    assert table.class_ids.tolist() == [1, 2] * 5
+    corners = np.concatenate([tracks.bboxes for tracks in tracked])
+    np.testing.assert_allclose(table.bboxes[:, :2], corners[:, :2], atol=1e-5)
+    np.testing.assert_allclose(table.bboxes[:, :2] + table.bboxes[:, 2:], corners[:, 2:], atol=2e-5)
+
+    document = json.loads(written[1].read_text())
+    assert document["videos"] == [
+        {"id": 1, "name": "frames", "fps": 12.5, "length": 5, "width": 96, "height": 64},
+    ]
+    assert document["categories"] == [{"id": 1, "name": "left"}, {"id": 2, "name": "right"}]
+    assert [(image["id"], image["frame_id"]) for image in document["images"]] == [(n + 1, n) for n in range(5)]
+    assert [entry["image_id"] for entry in document["annotations"]] == table.frames.tolist()
+    assert [entry["instance_id"] for entry in document["annotations"]] == table.ids.tolist()
+    assert [entry["category_id"] for entry in document["annotations"]] == table.class_ids.tolist()
+    np.testing.assert_allclose([entry["bbox"] for entry in document["annotations"]], table.bboxes, atol=1e-5)
+    truth = read_cocovid(written[1])
+    assert truth.sequences["frames"].boxes.ids.tolist() == table.ids.tolist()
+
+    with av.open(str(written[2])) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert float(stream.average_rate) == 12.5
+        assert sum(1 for _ in container.decode(video=0)) == 5
+
+    assert names_in(written[3]) == [f"{number:06d}.jpg" for number in range(1, 6)]
+    picture = cv2.imread(str(written[3] / "000003.jpg"))
+    assert picture.shape == (7 * 64, 7 * 96, 3), "small pictures are enlarged"
+    assert cv2.imread(str(written[4])) is not None
+
+
+def test_one_class_leaves_the_class_column_open(tmp_path: Path) -> None:
+    written = SquareSession(("thing",)).track(FRAMES[:2], tmp_path, outputs=["mot"], progress=silent)
+    assert {line.split(",")[7] for line in written[0].read_text().splitlines()} == {"-1"}
+
+
+def test_labels_without_names_get_a_category(tmp_path: Path) -> None:
+    written = SquareSession(()).track(FRAMES[:2], tmp_path, outputs=["cocovid"], progress=silent)
+    found = json.loads(written[0].read_text())["categories"]
+    assert found == [{"id": 1, "name": "class 0"}, {"id": 2, "name": "class 1"}]
+
+
+def test_frames_without_tracks_are_images_without_annotations(tmp_path: Path) -> None:
+    written = SquareSession().track([np.zeros((64, 96, 3), np.uint8)] * 3, tmp_path, outputs=ALL, progress=silent)
+    assert written[0].read_text() == ""
+    document = json.loads(written[1].read_text())
+    assert (document["annotations"], len(document["images"])) == ([], 3)
+
+
+def test_another_run_replaces_the_pictures_and_leaves_other_files(tmp_path: Path) -> None:
+    SquareSession().track(FRAMES[:5], tmp_path, outputs=["frames"], progress=silent)
+    (tmp_path / "frames" / "mine.jpg").write_bytes(b"kept")
+    SquareSession().track(FRAMES[:2], tmp_path, outputs=["frames"], progress=silent)
+    assert names_in(tmp_path / "frames") == ["000001.jpg", "000002.jpg", "mine.jpg"]
+    assert names_in(tmp_path) == ["frames"]
+
+
+def test_the_bar_goes_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    SquareSession().track(FRAMES[:3], tmp_path, outputs=["mot"])
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "3/3" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("a/My clip.mp4", "My_clip"),
+        ("MOT17-02/img1", "MOT17-02"),
+        ("frames/*.png", "video"),
+        ("x/clip-1", "clip-1"),
+        (Path("x/clip-1"), "clip-1"),
+        (0, "camera_0"),
+        ("rtsp://user:secret@host:554", "host_554"),
+        ("rtsp://user:secret@host/street", "street"),
+        ([], "frames"),
+    ],
+)
+def test_result_folder_names(source: Any, name: str) -> None:
+    assert name_of(source) == name
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(max_frames=0), "max_frames = 0"),
+        (dict(outputs=["mot", "gif"]), "output 'gif' is unknown; choose from mot, cocovid, video, frames, sheet"),
+        (dict(outputs=[]), "outputs"),
+        (dict(outputs="mot"), "outputs = 'mot': give a list"),
+        (dict(outputs=["mot", "mot"]), "different names"),
+        (dict(fps=5000.0, outputs=["video"]), "fps = 5000"),
+    ],
+)
+def test_wrong_arguments_are_named_before_anything_is_tracked(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    session = SquareSession()
+    with pytest.raises(InputError, match=message):
+        session.track(FRAMES, tmp_path / "out", progress=silent, **options)
+    assert session.batches == []
+
+
+# ---------------------------------------------------------------------------------------------------- memory, the sheet
+def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
+    """200 frames more with 400 boxes more, in text, JSON and video: keeping their tracks would take a kilobyte each."""
+    held: dict[int, int] = {}
+
+    def measure(done: int, total: int | None) -> None:
+        if done in (60, 260):
+            gc.collect()
+            held[done] = tracemalloc.get_traced_memory()[0]
+
+    frames = (scene(number) for number in range(270))
+    tracemalloc.start()
+    SquareSession(batch_size=2).track(frames, tmp_path, outputs=["mot", "cocovid", "video"], progress=measure)
+    tracemalloc.stop()
+    assert held[260] < held[60] + 50_000, held
+
+
+@pytest.mark.parametrize("length", [None, 3, 500])
+def test_the_contact_sheet_is_spread_over_all_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, length: int | None
+) -> None:
+    captions: list[str] = []
+    monkeypatch.setattr(
+        "clmot_qd.visualization.contact_sheet",
+        lambda frames, columns, texts: captions.extend(texts) or frames[0],
+    )
+    count = length or 500
+    with Sheet(Clip(tmp_path, "clip", 10.0, (32, 32), ("a",), length)) as sheet:
+        for number in range(1, count + 1):
+            sheet.add(number, Tracks.empty(), np.zeros((32, 32, 3), np.uint8))
+    numbers = [int(text.split()[1]) for text in captions]
+    assert len(numbers) == min(SHEET_FRAMES, count)
+    assert numbers[0] == 1
+    assert max(np.diff(numbers)) <= 2 * min(np.diff(numbers))
+    assert numbers[-1] >= (count if length else 400)
+
+
+def test_a_clip_shorter_than_said_still_gets_its_sheet(tmp_path: Path) -> None:
+    class Short(list):
+        def __len__(self) -> int:
+            return 100
+
+    written = SquareSession().track(Short(FRAMES), tmp_path, outputs=["sheet"], progress=silent)
+    assert cv2.imread(str(written[0])) is not None
+
+
+def test_text_alone_needs_no_library_for_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    SquareSession().track(FRAMES[:2], tmp_path / "a", outputs=["mot", "cocovid"], progress=silent)
+    with pytest.raises(InputError, match="pip install supervision"):
+        SquareSession().track(FRAMES[:2], tmp_path / "b", outputs=["video"], progress=silent)
+    assert names_in(tmp_path / "b") == []
+
+
+def test_the_log_is_quiet_when_all_goes_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        track_to_files(SquareSession(), FRAMES, tmp_path, progress=silent)
+    assert caplog.records == []
