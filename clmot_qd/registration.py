@@ -9,6 +9,7 @@ import clmot_qd.datasets.pair_dataset
 import clmot_qd.datasets.samplers
 import clmot_qd.datasets.transforms
 import clmot_qd.datasets.video_dataset
+import clmot_qd.engine
 import clmot_qd.evaluation.detection_metric
 import clmot_qd.evaluation.tao_metric
 import clmot_qd.evaluation.track_eval_metric
