@@ -96,6 +96,15 @@ def prepare_config(config: str, options: dict[str, Any] | None) -> Config:
     return loaded
 
 
+def classes_of(evaluator: Mapping[str, Any], truth: GroundTruth) -> tuple[str, ...]:
+    """Return the classes that a ``TrackEvalMetric`` with these arguments scores."""
+    named = evaluator.get("classes", ("pedestrian",))
+    if named is not None:
+        return tuple(named)
+    several = get_protocol(evaluator.get("protocol", "mot")).classes
+    return several if len(several) > 1 else truth.occurring_classes()
+
+
 class ConfiguredVideos:
     """The test set of a configuration, with its ground truth.
 
@@ -121,11 +130,7 @@ class ConfiguredVideos:
 
     def scored_classes(self) -> tuple[str, ...]:
         """Return the classes that the configuration's ``TrackEvalMetric`` scores."""
-        named = self.evaluator.get("classes", ("pedestrian",))
-        if named is not None:
-            return tuple(named)
-        several = get_protocol(self.evaluator.get("protocol", "mot")).classes
-        return several if len(several) > 1 else self.truth.occurring_classes()
+        return classes_of(self.evaluator, self.truth)
 
     def _list_videos(self) -> dict[str, tuple[int, int]]:
         """Return sequence -> position in the data set, number of frames."""

@@ -28,17 +28,18 @@ def plot_report(report: Report, path: str | PathLike[str]) -> None:
     grid = figure.subplots(len(classes), columns, squeeze=False)
     for axes, name in zip(grid, classes):
         for axis, model in zip(axes, models):
-            _plot_histograms(axis, report[model][name])
+            plot_histograms(axis, report[model][name])
             axis.set_title(f"{model}, {name}", fontsize=10)
         for model, style in zip(models, ("-", "--", ":")):
-            _plot_roc(axes[-1], report[model][name], model, style)
+            plot_roc(axes[-1], report[model][name], model, style)
         axes[-1].set_title(f"ROC, {name}", fontsize=10)
         axes[-1].legend(loc="upper left", fontsize=8)
     with atomic_path(path) as temporary:
         figure.savefig(temporary)
 
 
-def _plot_histograms(axis: Any, quality: EmbeddingQuality) -> None:
+def plot_histograms(axis: Any, quality: EmbeddingQuality) -> None:
+    """Draw how similar the pairs of one identity are, and those of two."""
     edges = np.linspace(-1, 1, _SHOWN_BINS + 1)
     for counts, colour, label in (
         (quality.different, _DIFFERENT, "two identities"),
@@ -58,7 +59,8 @@ def _plot_histograms(axis: Any, quality: EmbeddingQuality) -> None:
     axis.legend(loc="upper left", fontsize=8)
 
 
-def _plot_roc(axis: Any, quality: EmbeddingQuality, label: str, style: str) -> None:
+def plot_roc(axis: Any, quality: EmbeddingQuality, label: str, style: str) -> None:
+    """Draw the ROC curve, and the points at which TPR is reported."""
     far, tpr = roc_curve(quality)
     axis.plot(np.maximum(far, _LEAST_FAR), 100 * tpr, style, color=_SAME, label=label)
     axis.plot(list(quality.tpr_at_far), [100 * value for value in quality.tpr_at_far.values()], ".", color=_SAME)

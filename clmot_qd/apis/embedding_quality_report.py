@@ -75,7 +75,7 @@ def measure_embeddings(
     if random_seed is not None:
         models[RANDOM] = on_device(untrained_model(loaded, random_seed))
     objects = embed_true_boxes(source, models, source.scored_classes(), progress)
-    return {name: _by_class(objects, name, gaps) for name in models}
+    return {name: quality_by_class(objects, name, gaps) for name in models}
 
 
 def embed_true_boxes(
@@ -121,7 +121,9 @@ def _rows_by_frame(truth: SequenceTruth, numbers: Sequence[int]) -> dict[int, np
     return dict(zip(frames.tolist(), np.split(rows, starts[1:])))
 
 
-def _by_class(objects: TrueObjects, model: str, gaps: Sequence[int]) -> dict[str, EmbeddingQuality]:
+def quality_by_class(objects: TrueObjects, model: str, gaps: Sequence[int]) -> dict[str, EmbeddingQuality]:
+    """Measure the embeddings of one model: class, or ALL_CLASSES where there are several -> quality."""
+
     def measure(rows: np.ndarray, labels: np.ndarray | None) -> EmbeddingQuality:
         embeds = objects.embeds[model][rows]
         ids, frames, videos = objects.ids[rows], objects.frames[rows], objects.videos[rows]

@@ -58,7 +58,7 @@ def evaluate_tracks(
     rules = get_protocol(protocol)
     names = list(rules.classes or truth.occurring_classes()) if classes is None else list(classes)
     _check(truth, tracks, names, rules)
-    plans = _plan(truth, rules, names, distractors, iou_thr)
+    plans = plan_rows(truth, rules, names, distractors, iou_thr)
     counts = _count_all(truth, tracks, plans, tuple(backends), jobs, progress)
     easier = {level: _join(counts[level], names, rules, backends, {}) for level in rules.easier_levels}
     return _join(counts[OVERALL], names, rules, backends, easier)
@@ -76,7 +76,7 @@ def _check(truth: GroundTruth, tracks: Mapping[str, MotTable], classes: Sequence
         check_tracks(sequence, truth.sequences[sequence], found)
 
 
-def _plan(
+def plan_rows(
     truth: GroundTruth,
     protocol: Protocol,
     classes: Sequence[str],

@@ -101,7 +101,7 @@ def prepare(overlaps: Overlaps, rules: Rules) -> ScoringInput:
     3. Of those, objects that are too hard are marked: they need not be found.
     """
     truth, tracks = overlaps.truth, overlaps.tracks
-    truth_rows, track_rows, similarity = _counting_rows(overlaps, rules)
+    truth_rows, track_rows, similarity = counting_rows(overlaps, rules)
     truth_ids, num_truth_ids = _renumber([truth.boxes.ids[rows] for rows in truth_rows])
     track_ids, num_track_ids = _renumber([tracks.ids[rows] for rows in track_rows])
     hard = None
@@ -120,7 +120,7 @@ def prepare(overlaps: Overlaps, rules: Rules) -> ScoringInput:
     )
 
 
-def _counting_rows(overlaps: Overlaps, rules: Rules) -> tuple[list[IntArray], list[IntArray], list[FloatArray]]:
+def counting_rows(overlaps: Overlaps, rules: Rules) -> tuple[list[IntArray], list[IntArray], list[FloatArray]]:
     """Return for each frame the rows of the true boxes (g,) and of the predictions (p,) that count, and IoU (g, p)."""
     boxes, tracks = overlaps.truth.boxes, overlaps.tracks
     scored = np.isin(boxes.class_ids, rules.classes) & (boxes.scores != 0)

@@ -1,4 +1,4 @@
-"""Drawing: tracks on frames, sheets of pictures. OpenCV only; pictures are (H, W, 3) uint8 BGR."""
+"""Drawing: tracks on frames, sheets of pictures. supervision and OpenCV; pictures are (H, W, 3) uint8 BGR."""
 
 from .draw import TrackDrawer, contact_sheet, id_color, save_png
 

@@ -1,0 +1,229 @@
+"""Tracks and embeddings of a run's model: its network runs over the test set once, what it finds is kept.
+
+Detections are kept as :mod:`clmot_qd.apis.detection_cache` writes them, embeddings of the true boxes beside them; the
+folder's name says which model, weights, pipeline and annotations they belong to, so that a later report of the same
+checkpoint needs no network and no pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clmot_qd.apis.detection_cache import (
+    ConfiguredVideos,
+    FrameProgress,
+    classes_of,
+    fill_cache,
+    identity_of,
+    prepare_config,
+)
+from clmot_qd.apis.detections import build_tracker, track_video
+from clmot_qd.apis.embedding_quality_report import TRAINED, TrueObjects, embed_true_boxes
+from clmot_qd.apis.running import track_evaluator
+from clmot_qd.datasets.detections import CacheFolder
+from clmot_qd.datasets.mot_text import MotTable, empty_table
+from clmot_qd.errors import InputError
+from clmot_qd.evaluation import GroundTruth, read_cocovid
+from clmot_qd.files import atomic_path
+from clmot_qd.visualization.report.tracked import Embedded, Tracked, first_frames, pictures_of
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+CACHE = "report_cache"
+_EMBEDDINGS = "true_boxes.npz"
+_COLUMNS = ("ids", "frames", "videos", "labels")
+_RULES = ("distractors", "protocol", "iou_thr")
+
+#: Shows progress of what it is told: (frames done, frames in all).
+Bar = Callable[[str], AbstractContextManager[FrameProgress]]
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A run's model and where to keep what it finds.
+
+    Args:
+        config: Path or packaged name.
+        checkpoint: Trained weights; None: detections must be in ``detections``.
+        cache: Folder for what is kept.
+        options: Keys of the configuration to change.
+        detections: Folder of ``cache_detections`` to take instead of running the network.
+        embeddings: Whether embeddings of the true boxes are read.
+        max_frames: Only the first so many frames of every video.
+    """
+
+    config: str
+    checkpoint: str | Path | None
+    cache: Path
+    options: Mapping[str, Any] | None = None
+    detections: Path | None = None
+    embeddings: bool = True
+    max_frames: int | None = None
+
+
+def track_run(source: ModelSource, bar: Bar, note: Callable[[str], None]) -> Tracked:
+    """Detect, embed and track the test set of a configuration, as far as that is not kept already.
+
+    Args:
+        source: The model.
+        bar: See :data:`Bar`.
+        note: Is told what the page cannot show, and why.
+
+    Raises:
+        InputError: Configuration, checkpoint or data are missing or do not fit, or the tracker needs the network.
+    """
+    config = prepare_config(source.config, dict(source.options or {}))
+    evaluator = track_evaluator(config)
+    tracker = _build_tracker(config)
+    whole = read_cocovid(evaluator["ann_file"])
+    truth = first_frames(whole, source.max_frames)
+    classes = classes_of(evaluator, truth)
+    folder, objects = _find(source, config, truth, classes, bar, note)
+    videos = CacheFolder(folder)
+    numbers = truth.class_numbers(videos.classes or classes)
+    empty = [name for name in truth.sequences if name not in videos]
+    if empty:
+        note(f"{folder} has no detections of {len(empty)} videos, which count as empty; first: {empty[0]}")
+    tracks = {name: _track(name, videos, tracker, truth, numbers) for name in truth.sequences}
+    rules = {key: evaluator[key] for key in _RULES if key in evaluator}
+    if evaluator["type"] == "TrackMapMetric":
+        note("TAO's track mAP is not shown: scores are those of the protocol 'plain', over all predictions")
+        rules = {"protocol": "plain"}
+    pictures = pictures_of(whole, image_root(config.test_dataloader.dataset))
+    told = f"{source.checkpoint or source.detections}, {config.model.tracker['type']}"
+    return Tracked(truth, tracks, classes, rules, pictures, told, objects)
+
+
+def _build_tracker(config: Config) -> Any:
+    """Return the configuration's tracker, which must be one that tracks given detections."""
+    described = dict(config.model.get("tracker") or {})
+    if not described:
+        raise InputError("model.tracker is not set, so there are no tracks; set it, e.g. with --config")
+    tracker = build_tracker(described.pop("type"), described)
+    if getattr(tracker, "needs_regression", False):
+        raise InputError("model.tracker: regression needs the network in every frame; give result files (--pred)")
+    return tracker
+
+
+def _track(name: str, videos: CacheFolder, tracker: Any, truth: GroundTruth, numbers: Sequence[int]) -> MotTable:
+    """Return the tracks of a video, none if nothing is known of it."""
+    if name not in videos:
+        return empty_table()
+    return track_video(videos[name], tracker, truth.sequences[name].frames, numbers)
+
+
+def image_root(dataset: Mapping[str, Any]) -> str:
+    """Return the folder in which the file names of a data set's annotations begin, as mmengine joins it."""
+    if "dataset" in dataset:  # a wrapper
+        return image_root(dataset["dataset"])
+    prefix = dataset.get("data_prefix") or {}
+    return os.path.join(dataset.get("data_root") or "", prefix.get("img_path") or prefix.get("img") or "")
+
+
+def _find(
+    source: ModelSource,
+    config: Config,
+    truth: GroundTruth,
+    classes: Sequence[str],
+    bar: Bar,
+    note: Callable[[str], None],
+) -> tuple[Path, Embedded | None]:
+    """Return the folder with the detections and, if they are wanted and to be had, embeddings of the true boxes."""
+    if source.checkpoint is None:
+        if source.detections is None:
+            raise InputError(f"{source.cache.parent}: no checkpoint, so there are no tracks; give one (--checkpoint)")
+        if source.embeddings:
+            note("No checkpoint, so embeddings of the true boxes are not shown.")
+        return source.detections, None
+    kept = source.cache / _key(source, config, classes)
+    detections = source.detections or kept / "detections"
+    objects = _read_objects(kept / _EMBEDDINGS) if source.embeddings else None
+    detected = source.detections is not None or _complete(detections, truth)
+    if detected and (objects is not None or not source.embeddings):
+        return detections, objects
+    videos = _Videos(config, truth)
+    if not detected:
+        with bar("detecting") as tell:
+            fill_cache(detections, videos, source.checkpoint, progress=tell)
+    if source.embeddings:
+        objects = _embed(videos, source.checkpoint, classes, bar, note)
+        if objects is not None:
+            _write_objects(kept / _EMBEDDINGS, objects)
+    return detections, objects
+
+
+class _Videos(ConfiguredVideos):
+    """The test set as far as the ground truth reaches, which may have been cut."""
+
+    def __init__(self, config: Config, truth: GroundTruth) -> None:
+        super().__init__(config)
+        self.truth = truth
+        self.videos = {
+            name: (position, min(count, len(truth.sequences[name].frames)))
+            for name, (position, count) in self.videos.items()
+        }
+
+
+def _embed(
+    videos: ConfiguredVideos,
+    checkpoint: str | Path,
+    classes: Sequence[str],
+    bar: Bar,
+    note: Callable[[str], None],
+) -> Embedded | None:
+    try:
+        with bar("embedding") as tell:
+            found = embed_true_boxes(videos, {TRAINED: videos.load_model(checkpoint)}, classes, tell)
+            return Embedded(found, tuple(videos.videos))
+    except InputError as error:  # ground truth without identities
+        note(f"Embeddings are not shown: {error}")
+        return None
+
+
+def _key(source: ModelSource, config: Config, classes: Sequence[str]) -> str:
+    """Return the name of the folder for what this model finds in these annotations."""
+    identity = identity_of(config, source.checkpoint or "")
+    annotations = Path(track_evaluator(config)["ann_file"]).read_bytes()
+    data = [sorted(identity.items()), hashlib.sha256(annotations).hexdigest(), list(classes), source.max_frames]
+    return f"{Path(source.checkpoint or '').stem}-{hashlib.sha256(repr(data).encode()).hexdigest()[:12]}"
+
+
+def _complete(folder: Path, truth: GroundTruth) -> bool:
+    """Whether all videos have been detected; what is damaged is made again."""
+    try:
+        videos = CacheFolder(folder)
+        return all(
+            name in videos and len(videos[name].all_frames()) == len(truth.sequences[name].frames)
+            for name in truth.sequences
+        )
+    except InputError:
+        return False
+
+
+def _write_objects(path: Path, embedded: Embedded) -> None:
+    objects = embedded.objects
+    columns: dict[str, Any] = {name: getattr(objects, name) for name in _COLUMNS}
+    columns |= {"classes": np.array(objects.classes, dtype=np.str_), "names": np.array(embedded.videos, dtype=np.str_)}
+    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
+        np.savez(handle, embeds=objects.embeds[TRAINED], **columns)
+
+
+def _read_objects(path: Path) -> Embedded | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            columns = {name: arrays[name] for name in _COLUMNS}
+            classes = tuple(map(str, arrays["classes"]))
+            objects = TrueObjects(embeds={TRAINED: arrays["embeds"]}, classes=classes, **columns)
+            return Embedded(objects, tuple(map(str, arrays["names"])))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # not there or damaged: it is made again
+        return None
