@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import autocast_box_type
 
+from clmot_qd.letterbox import letterbox_shape, put_into_letterbox
+
 from .homography import record_homography
-
-
-class LetterboxShape(NamedTuple):
-    """Where an image lands in the letterbox."""
-
-    size: tuple[int, int]
-    """(width, height) of the scaled image, pixels."""
-    scale_factor: tuple[float, float]
-    """(w_scale, h_scale): scaled pixels per original pixel, after rounding ``size``."""
-    pad_param: tuple[int, int, int, int]
-    """(top, bottom, left, right), pixels."""
-
-
-def letterbox_shape(height: int, width: int, scale: tuple[int, int]) -> LetterboxShape:
-    """Fit ``height`` x ``width`` into ``scale`` = (W, H), keeping the ratio; the odd pixel goes right and below.
-
-    The ratio is min(W / width, H / height), the sides are rounded to the nearest pixel, and the margins d are split
-    into round(d / 2 - .1) and round(d / 2 + .1) (CL-MOT's release, lib/utils/image.py).
-    """
-    target_width, target_height = scale
-    ratio = min(target_width / width, target_height / height)
-    # An extreme ratio must not round a side away.
-    size = max(1, round(width * ratio)), max(1, round(height * ratio))
-    top, bottom = _split(target_height - size[1])
-    left, right = _split(target_width - size[0])
-    return LetterboxShape(size, (size[0] / width, size[1] / height), (top, bottom, left, right))
-
-
-def _split(margin: int) -> tuple[int, int]:
-    return round(margin / 2 - 0.1), round(margin / 2 + 0.1)
 
 
 @TRANSFORMS.register_module()
@@ -72,7 +41,7 @@ class Letterbox(BaseTransform):
         """Letterbox one frame; see the class."""
         height, width = results["img"].shape[:2]
         shape = letterbox_shape(height, width, self.scale)
-        results["img"] = self._letterbox(results["img"], shape)
+        results["img"] = put_into_letterbox(results["img"], shape, self.pad_value)
         results["img_shape"] = results["img"].shape[:2]
         results["scale_factor"] = shape.scale_factor
         results["pad_param"] = shape.pad_param
@@ -82,11 +51,6 @@ class Letterbox(BaseTransform):
             results["gt_bboxes"].rescale_(shape.scale_factor)
             results["gt_bboxes"].translate_((left, top))
         return results
-
-    def _letterbox(self, image: np.ndarray, shape: LetterboxShape) -> np.ndarray:
-        scaled = cv2.resize(image, shape.size, interpolation=cv2.INTER_AREA)
-        fill = (self.pad_value,) * 3
-        return cv2.copyMakeBorder(scaled, *shape.pad_param, borderType=cv2.BORDER_CONSTANT, value=fill)
 
     def __repr__(self) -> str:
         """Name and arguments."""
