@@ -11,10 +11,15 @@ from contextlib import contextmanager
 def frame_bar() -> Iterator[Callable[[int, int | None], None]]:
     """Show frames done on standard error; the block calls what it is given with (frames done, frames in all).
 
-    The number in all is None where it is not known.
+    The number in all is None where it is not known. Without rich (a machine that only runs exported models) nothing is
+    shown.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    except ImportError:
+        yield lambda done, total: None
+        return
 
     columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[rate]}"), console=Console(stderr=True)) as bar:

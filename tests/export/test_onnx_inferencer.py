@@ -29,13 +29,13 @@ ALONE = f"""
 import sys
 sys.modules.update(dict.fromkeys({BLOCKED!r}.split()))
 import numpy as np
-from clmot_qd.apis.onnx_inferencer import OnnxTrackingInferencer
+from clmot_qd.apis import OnnxTrackingInferencer
 
 path, frames, out = sys.argv[1:]
 frames = list(np.load(frames))
 tracking = OnnxTrackingInferencer(path, threads=1)
 ids = [tuple(map(int, tracks.instances_id)) for tracks in tracking.stream(frames)]
-written = tracking.track(frames, out, outputs=("mot",), progress=lambda done, total: None)
+written = tracking.track(frames, out, outputs=("mot",))
 print(ids)
 print([path.name for path in written])
 loaded = [name for name in {BLOCKED!r}.split() if sys.modules.get(name)]
