@@ -151,10 +151,12 @@ def _naming(path: str) -> Iterator[None]:
 
 
 def _require_embeddings(path: str, report: FitReport, model: nn.Module) -> None:
-    """Refuse a file that fits the detector and has nothing of what makes embeddings."""
+    """Refuse a file that is the detector and has nothing of what makes embeddings."""
     missing = [key for key in report.missing if key.startswith(EMBEDDING_PARTS)]
     wanted = [key for key in model.state_dict() if key.startswith(EMBEDDING_PARTS)]
-    if report.matched and wanted and {*wanted} <= {*missing}:
+    # A whole tracker of another kind may share a backbone with the model; that is another mistake.
+    others = [key for key in report.missing + report.unexpected if not key.startswith(EMBEDDING_PARTS + TRAINING_ONLY)]
+    if report.matched and not others and wanted and {*wanted} <= {*missing}:
         raise InputError(
             f"{path}: holds a detector alone: all {len(missing)} tensors of the embeddings are missing (the first: "
             f"{missing[0]}); give the checkpoint of a whole tracker, or train one from this file (load_from)"

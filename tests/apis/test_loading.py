@@ -97,6 +97,14 @@ def test_a_detector_alone_cannot_track_by_its_centres_either(tmp_path: Path) -> 
         load_weights(model, saved(tmp_path / "det.pth", state))
 
 
+def test_a_whole_tracker_of_another_kind_is_no_detector(tmp_path: Path) -> None:
+    """They share the backbone's keys."""
+    path = saved(tmp_path / "clmot.pth", MODELS.build(load_config("clmot_tiny_demo").model).state_dict())
+    model = MODELS.build(load_config("qdtrack_tiny_demo").model)
+    with pytest.raises(InputError, match=r"not a checkpoint of this model \((?!0 )\d+ tensors fit.*was trained with"):
+        load_weights(model, path)
+
+
 def test_nothing_that_fits_is_no_detector(tmp_path: Path) -> None:
     path = saved(tmp_path / "else.pth", {"encoder.weight": torch.zeros(1)})
     with pytest.raises(InputError, match=r"not a checkpoint of this model \(0 tensors fit"):
