@@ -117,7 +117,7 @@ def build_runner(config: Config) -> Runner:
     """The runner of a configuration.
 
     Raises:
-        InputError: A type that no registry knows or an argument that a class does not take, naming it.
+        InputError: A type that no registry knows, an argument that a class does not take, or a package that is missing.
     """
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
@@ -139,6 +139,8 @@ def explain_build(build: Callable[[], Built]) -> Built:
         if "unexpected keyword argument" in str(error) or "required positional argument" in str(error):
             raise InputError(f"the configuration has a wrong argument: {_first_line(error)}") from error
         raise
+    except ImportError as error:  # mmengine's backends of TensorBoard and W&B import theirs when they are built
+        raise InputError(f"the configuration needs a package that is missing: {_first_line(error)}") from error
     except RuntimeError as error:
         if "lap is not installed" in str(error):  # mmdet's trackers
             raise InputError("model.tracker: mmdet's trackers need the package lap: pip install lap") from error

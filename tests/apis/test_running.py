@@ -1,7 +1,8 @@
-"""Leaving a process group."""
+"""Mistakes told in one line; leaving a process group."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from processes import run_ranks
 
 pytest.importorskip("mmdet")
 
-from clmot_qd.apis.running import end_process_group
+from clmot_qd.apis.running import build_runner, end_process_group, load_config
+from clmot_qd.errors import InputError
 
 LATE = """
 import time
@@ -33,3 +35,11 @@ def test_everybody_waits_for_the_last() -> None:
 
 def test_without_a_group_nothing_happens() -> None:
     end_process_group()
+
+
+def test_a_backend_whose_package_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("torch.utils.tensorboard", "tensorboardX"):
+        monkeypatch.setitem(sys.modules, name, None)
+    backend = {"visualizer.vis_backends": [dict(type="TensorboardVisBackend")], "work_dir": str(tmp_path)}
+    with pytest.raises(InputError, match=r"needs a package that is missing: .*tensorboard"):
+        build_runner(load_config("clmot_tiny_demo", backend))
