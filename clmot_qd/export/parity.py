@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from clmot_qd.apis.tracking_session import FrameDetections
 
@@ -16,6 +17,8 @@ GROSS, ALONE = 1e-2, 0.02
 
 Deep networks, deformable ones above all, magnify the rounding of float32 beyond :data:`TOLERANCE`, and a score at a
 threshold falls on either side of it; a wrong graph is wrong by orders of magnitude."""
+FAR = 1e6
+"""Distance of what is no pair."""
 
 
 @dataclass(frozen=True)
@@ -112,15 +115,9 @@ def match_rows(first: FrameDetections, second: FrameDetections, reach: float = 0
     Returns:
         Rows of the first and of the second, of one length; no row comes twice.
     """
-    free = np.ones(len(second), dtype=bool)
-    pairs = []
-    for row in range(len(first)):
-        distance = np.abs(second.bboxes - first.bboxes[row]).max(axis=1, initial=0)
-        distance += np.abs(second.scores - first.scores[row])
-        distance[~free | (second.labels != first.labels[row])] = np.inf
-        if len(distance) and distance.min() < reach:
-            best = int(distance.argmin())
-            pairs.append((row, best))
-            free[best] = False
-    matched = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    return matched[:, 0], matched[:, 1]
+    distance = np.abs(first.bboxes[:, None] - second.bboxes[None]).max(axis=2)
+    distance += np.abs(first.scores[:, None] - second.scores[None])
+    distance[first.labels[:, None] != second.labels[None]] = FAR
+    rows, columns = linear_sum_assignment(np.minimum(distance, FAR))
+    near = distance[rows, columns] < reach
+    return rows[near], columns[near]
