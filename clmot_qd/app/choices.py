@@ -15,7 +15,7 @@ from clmot_qd.errors import InputError
 
 OWN, JDE, BISOFTMAX, COSINE, BYTE, OCSORT = "own", "jde", "bisoftmax", "cosine", "bytetrack", "oc-sort"
 TITLES = {
-    OWN: "As configured",
+    OWN: "Recommended",
     JDE: "JDE: Kalman motion and appearance",
     BISOFTMAX: "Bi-softmax: appearance, each must prefer the other",
     COSINE: "Cosine: appearance, the most alike",
@@ -35,6 +35,12 @@ _WEIGHTS: dict[str, dict[str, Any]] = {
 }
 _SCORE = {"JDETracker": "conf_thr", "BiSoftmaxTracker": "init_score_thr", "OCSORTTracker": "obj_score_thr"}
 _SCORE_DEFAULT = {"JDETracker": 0.4, "BiSoftmaxTracker": 0.8, "ByteTracker": 0.6, "OCSORTTracker": 0.3}
+_SCORE_MEANING = {
+    "JDETracker": "Least score of a detection that is used.",
+    "BiSoftmaxTracker": "Least score of a detection that begins a track.",
+    "ByteTracker": "Least score of a detection that is used in the first round; weaker ones can only continue tracks.",
+    "OCSORTTracker": "Least score of a detection that is used.",
+}
 _FRAMES = {"JDETracker": "lost_frames", "BiSoftmaxTracker": "memo_tracklet_frames"}
 _FRAMES_DEFAULT = {"JDETracker": 30, "BiSoftmaxTracker": 10}
 _STOCK_FRAMES, _STOCK_FRAMES_DEFAULT = "num_frames_retain", 30
@@ -46,7 +52,7 @@ class Settings:
     """What a visitor chooses of a tracker; None: there is no such setting, or it stays as it is.
 
     Attributes:
-        score_thr: Least score of a detection that begins a track.
+        score_thr: Least score of a detection, see :func:`score_meaning`.
         lost_frames: Frames for which a track that is not seen is remembered.
         cues: ``APPEARANCE``, ``BOTH`` or ``MOTION``: what a detection and a track are compared by.
     """
@@ -81,6 +87,16 @@ def offered_cues(own: Mapping[str, Any], kind: str, temperature: float | None = 
     return _CUES_OF.get(_started(own, kind, temperature)["type"], ())
 
 
+def score_meaning(own: Mapping[str, Any], kind: str, temperature: float | None = None) -> str:
+    """What the score threshold of a choice's tracker does, in words."""
+    return _SCORE_MEANING.get(_started(own, kind, temperature)["type"], "")
+
+
+def least_frames(own: Mapping[str, Any], kind: str, temperature: float | None = None) -> int:
+    """The shortest memory of lost tracks that a choice's tracker can have."""
+    return int(_started(own, kind, temperature)["type"] == "BiSoftmaxTracker")
+
+
 def default_settings(own: Mapping[str, Any], kind: str, temperature: float | None = None) -> Settings:
     """The settings that a choice begins with.
 
@@ -110,7 +126,7 @@ def choose_tracker(
         raise InputError("this tracker is not offered here: choose one of the list")
     started = _started(own, kind, temperature)
     begun = _settings_of(started)
-    _check(settings, offered_cues(own, kind, temperature))
+    _check(settings, offered_cues(own, kind, temperature), least_frames(own, kind, temperature))
     changed = _changed(started, begun, settings)
     by_motion = started["type"] == "JDETracker" and settings.cues == MOTION
     return ChosenTracker(changed, not by_motion, unchanged=changed == dict(own) and not by_motion)
@@ -171,12 +187,12 @@ def _cues_of(tracker: Mapping[str, Any]) -> str | None:
     return BOTH if tracker.get("iou_weight", 0.0) else APPEARANCE
 
 
-def _check(settings: Settings, cues: Sequence[str]) -> None:
+def _check(settings: Settings, cues: Sequence[str], least: int) -> None:
     score, frames = settings.score_thr, settings.lost_frames
     if score is not None and not 0 <= score <= 1:
         raise InputError(f"the score threshold is {score}: it must lie between 0 and 1")
-    if frames is not None and not 0 <= frames <= MOST_FRAMES:
-        raise InputError(f"lost tracks are kept for {frames} frames: it must be 0 to {MOST_FRAMES}")
+    if frames is not None and not least <= frames <= MOST_FRAMES:
+        raise InputError(f"lost tracks are kept for {frames} frames: it must be {least} to {MOST_FRAMES}")
     if settings.cues is not None and settings.cues not in cues:
         raise InputError("this tracker does not compare in that way: choose one of the list")
 
@@ -184,6 +200,8 @@ def _check(settings: Settings, cues: Sequence[str]) -> None:
 def _changed(tracker: dict[str, Any], begun: Settings, wanted: Settings) -> dict[str, Any]:
     """The tracker with those values that differ from what it begins with."""
     name, changed = tracker["type"], dict(tracker)
+    if name not in _SCORE_DEFAULT:
+        return changed  # the page hides settings that it does not know, and sends some value
     if wanted.score_thr is not None and wanted.score_thr != begun.score_thr:
         changed |= _with_score(tracker, wanted.score_thr)
     if wanted.lost_frames is not None and wanted.lost_frames != begun.lost_frames:

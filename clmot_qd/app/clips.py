@@ -7,16 +7,21 @@ addresses, and all else that a decoder might recognise never reach one.
 
 from __future__ import annotations
 
+import io
+import lzma
 import os
-import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clmot_qd.apis.frame_sources import FrameSource, natural_key, open_source
+from clmot_qd.app.jobs import is_servers_matter
 from clmot_qd.app.limits import Limits
+from clmot_qd.app.uploaded_video import UploadedVideo, opened
 from clmot_qd.errors import InputError
 
 SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".zip")
@@ -25,8 +30,9 @@ PICTURES = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".bmp": "BMP", ".web
 """Pictures of a zip: suffix -> what Pillow calls the format."""
 # The first box of an ISO file (mp4, mov), after its length.
 _ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
-# Our kinds under the names of FFmpeg's demuxers.
-_DEMUXERS = {"mp4": "mov", "avi": "avi", "mkv": "matroska"}
+# What a zip may say of one of its files: its name and a few numbers.
+_ENTRY_BYTES = 1000
+_LEAST_DIRECTORY_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,23 @@ class Clip:
         source: A video file, or a folder of pictures.
         frames: How many, as far as the file says; None: it does not.
         rate: Frames per second; None where nothing says so.
+        name: What the visitor calls it.
     """
 
     source: Path
     frames: int | None
     rate: float | None
+    name: str = "video"
+
+    def open(self, limits: Limits) -> FrameSource:
+        """The frames.
+
+        Raises:
+            InputError: There is none that can be decoded; while iterating: one is too large.
+        """
+        if self.source.is_dir():
+            return open_source(self.source)
+        return UploadedVideo(self.source, self.name, self.rate, limits)
 
 
 def container_of(path: Path) -> str | None:
@@ -78,8 +96,8 @@ def prepare_clip(upload: Path, folder: Path, limits: Limits) -> Clip:
         return _unpack(upload, folder / "frames", limits)
     path = folder / f"clip.{kind}"
     link_or_copy(upload, path)
-    frames, rate = _probe(path, kind, limits)
-    return Clip(path, frames, rate)
+    frames, rate = _probe(path, limits)
+    return Clip(path, frames, rate, upload.stem)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -93,22 +111,26 @@ def link_or_copy(source: Path, target: Path) -> None:
 # ---- video -------------------------------------------------------------------------------------------------------
 
 
-def _probe(path: Path, kind: str, limits: Limits) -> tuple[int | None, float | None]:
+def _probe(path: Path, limits: Limits) -> tuple[int | None, float | None]:
     """Number of frames and frame rate as the container tells them, after its limits were checked."""
     import av
 
     try:
-        with av.open(str(path), format=_DEMUXERS[kind], options={"protocol_whitelist": "file"}) as container:
+        with opened(path) as container:
             if not container.streams.video:
                 raise InputError("this file holds no video, only sound or nothing")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise InputError("this video is damaged, or of a coding that is not known here: convert it to H.264")
             limits.check_size(stream.codec_context.width, stream.codec_context.height)
             rate = float(stream.average_rate) if stream.average_rate else None
             seconds = _seconds(stream, container)
+    except InputError:
+        raise
     except (av.FFmpegError, ValueError, OSError) as error:
-        if isinstance(error, InputError):
+        if is_servers_matter(error) and not isinstance(error, av.FFmpegError):
             raise
-        raise InputError("this video cannot be opened: it is damaged, cut off or of an unknown coding") from error
+        raise InputError("this video cannot be opened: it is damaged, cut off or of an unknown coding") from None
     frames = stream.frames or (round(seconds * rate) if seconds and rate else None)
     limits.check_length(frames, seconds)
     return frames, rate
@@ -130,46 +152,76 @@ def _unpack(upload: Path, folder: Path, limits: Limits) -> Clip:
     """Write the pictures of a zip as 000001.jpg ... in the natural order of their names."""
     folder.mkdir()
     try:
-        with zipfile.ZipFile(upload) as archive:
-            entries = list(_picture_entries(archive))
-            limits.check_length(len(entries), None)
-            limits.check_bytes(sum(entry.file_size for entry in entries), "the unpacked zip")
-            for number, entry in enumerate(entries, start=1):
-                target = folder / f"{number:06d}{Path(entry.filename).suffix.lower()}"
-                with archive.open(entry) as packed, target.open("wb") as file:
-                    shutil.copyfileobj(packed, file)
-                _check_picture(target, number, limits)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"this zip cannot be unpacked ({str(error).splitlines()[0] or 'damaged'})") from error
-    return Clip(folder, len(entries), None)
+        with _DirectoryReader(upload, limits) as file, zipfile.ZipFile(file) as archive:
+            entries = _picture_entries(archive, limits)
+            _write_pictures(archive, entries, folder, limits)
+    except InputError:
+        raise
+    except (
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+        *(RuntimeError, ValueError, NotImplementedError),
+    ) as error:
+        if is_servers_matter(error):
+            raise
+        lines = str(error).splitlines() or ["damaged"]
+        raise InputError(f"this zip cannot be unpacked ({lines[0]})") from None
+    return Clip(folder, len(entries), None, upload.stem)
 
 
-def _picture_entries(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+class _DirectoryReader(io.FileIO):
+    """A zip whose directory must not be longer than the pictures that are allowed need; it is read at once."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        super().__init__(path)
+        self._most, self._limits = max(_ENTRY_BYTES * limits.max_frames, _LEAST_DIRECTORY_BYTES), limits
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As every file, unless so much is asked for."""
+        if size is not None and size > self._most:
+            raise InputError(f"the zip lists far more files than {self._limits.max_frames} pictures: cut it first")
+        return super().read(-1 if size is None else size) or b""
+
+
+def _picture_entries(archive: zipfile.ZipFile, limits: Limits) -> list[zipfile.ZipInfo]:
     """The pictures of a zip in the natural order of their names; hidden files of other systems are left out."""
-    found = [
-        entry
-        for entry in archive.infolist()
-        if Path(entry.filename).suffix.lower() in PICTURES and not Path(entry.filename).name.startswith(".")
-    ]
+    found = [entry for entry in archive.infolist() if not entry.is_dir() and _is_picture(Path(entry.filename))]
     if not found:
-        raise InputError(f"this zip holds no pictures ({', '.join(sorted(PICTURES))})")
-    yield from sorted(found, key=lambda entry: _natural_key(entry.filename))
+        raise InputError(f"the zip holds no pictures ({', '.join(sorted(PICTURES))})")
+    limits.check_length(len(found), None, "the zip has {} pictures")
+    limits.check_bytes(sum(entry.file_size for entry in found), "the unpacked zip")
+    return sorted(found, key=lambda entry: natural_key(entry.filename))
 
 
-def _natural_key(name: str) -> list[tuple[int, str]]:
-    """Runs of digits count as numbers: ``2.jpg`` before ``10.jpg``."""
-    parts = re.split(r"([0-9]+)", name)
-    return [(int(part), "") if part.isascii() and part.isdigit() else (-1, part) for part in parts]
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURES and not path.name.startswith(".")
 
 
-def _check_picture(path: Path, number: int, limits: Limits) -> None:
-    """Look at a picture's header before anything decodes it."""
+def _write_pictures(archive: zipfile.ZipFile, entries: Sequence[zipfile.ZipInfo], folder: Path, limits: Limits) -> None:
+    first: tuple[int, int] | None = None
+    for number, entry in enumerate(entries, start=1):
+        target = folder / f"{number:06d}{Path(entry.filename).suffix.lower()}"
+        with archive.open(entry) as packed, target.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+        size = _picture_size(target, number, limits)
+        first = first or size
+        if size != first:
+            told = f"picture {number} of the zip is {size[0]}x{size[1]}, the first one is {first[0]}x{first[1]}"
+            raise InputError(f"{told}: give them one size")
+
+
+def _picture_size(path: Path, number: int, limits: Limits) -> tuple[int, int]:
+    """(width, height), from a picture's header before anything decodes it."""
     from PIL import Image
 
     try:
         with Image.open(path, formats=[PICTURES[path.suffix]]) as picture:
-            limits.check_size(*picture.size)
-    except InputError:
-        raise
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"picture {number} of the zip is no {PICTURES[path.suffix]} picture") from error
+            size = picture.size
+    except Image.DecompressionBombError:
+        most = f"{limits.max_pixels / 1e6:.1f} million pixels"
+        raise InputError(f"picture {number} of the zip is far larger than this page takes ({most})") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        if is_servers_matter(error):
+            raise
+        raise InputError(f"picture {number} of the zip is no {PICTURES[path.suffix]} picture") from None
+    limits.check_size(*size)
+    return size

@@ -12,7 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -26,7 +26,8 @@ PATHS = re.compile(
     rf"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json)|/(assets|static|svelte)/.+"
     rf"|{API}/(startup-events|theme\.css|info|app_id|heartbeat/\w+|queue/data|upload_progress)"
 )
-POSTS = (f"{API}/upload", f"{API}/queue/join", f"{API}/cancel", f"{API}/reset")
+UPLOAD = f"{API}/upload"
+POSTS = (UPLOAD, f"{API}/queue/join", f"{API}/cancel", f"{API}/reset")
 FILE = f"{API}/file="
 MAX_JSON_BYTES = 1_000_000
 # Of the form that carries an upload, besides the file.
@@ -65,6 +66,7 @@ class Guard:
         self._app, self._hosts = app, frozenset(hosts)
         self._may_serve, self._has_room = may_serve, has_room
         self._max_upload_bytes = max_upload_bytes
+        self._coming = 0  # bytes of the uploads that have begun
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
@@ -76,18 +78,31 @@ class Guard:
         refusal = self._refusal(scope)
         if refusal is not None:
             return await _answer(send, *refusal)
-        if scope["path"] == f"{API}/queue/join":
-            body = await _read_body(receive)
-            text = None if body is None else self._checked_json(body)
-            if text is None:
-                return await _answer(send, 400, "these inputs are not what the page sends")
-            scope, receive = _with_length(scope, len(text)), _once(text, receive)
-        return await self._app(scope, receive, send)
+        if scope["method"] != "POST":
+            return await self._app(scope, receive, send)
+        if scope["path"] == UPLOAD:
+            return await self._upload(scope, receive, send)
+        body = await _read_body(receive)
+        if body is not None and scope["path"] == f"{API}/queue/join":
+            body = self._checked_json(body)
+        if body is None:
+            return await _answer(send, 400, "these inputs are not what the page sends")
+        return await self._app(_with_length(scope, len(body)), _once(body, receive), send)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass an upload on; while it comes, its room is taken."""
+        length = int(_headers(scope)[b"content-length"])
+        self._coming += length
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._coming -= length
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Status and text of the answer to a request that goes no further; None: it may."""
-        path, headers = scope["path"], {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        if self._hosts and _host_name(headers.get(b"host", "")) not in self._hosts:
+        path, headers = scope["path"], _headers(scope)
+        host = headers.get(b"host", "")
+        if self._hosts and _host_name(host) not in self._hosts:
             return 400, "the page is not offered under this name"
         if scope["method"] in ("GET", "HEAD"):
             if path.startswith(FILE):
@@ -95,7 +110,9 @@ class Guard:
             return None if PATHS.fullmatch(path) else (404, "not found")
         if scope["method"] != "POST" or path not in POSTS:
             return 404, "not found"
-        return self._refused_upload(headers) if path == f"{API}/upload" else None
+        if b"origin" in headers and urlsplit(headers[b"origin"]).netloc.lower() != host.lower():
+            return 403, "another page asks for this"
+        return self._refused_upload(headers) if path == UPLOAD else None
 
     def _refused_upload(self, headers: dict[bytes, str]) -> tuple[int, str] | None:
         """An upload says beforehand how long it is, and the server holds it to that."""
@@ -104,7 +121,9 @@ class Guard:
             return 411, "an upload must say how large it is"
         if int(length) > self._max_upload_bytes + FORM_BYTES:
             return 413, "the file is larger than this page takes"
-        return None if self._has_room(int(length)) else (507, "the server has no room left: try again later")
+        if not self._has_room(self._coming + int(length)):
+            return 507, "the server has no room left: try again later"
+        return None
 
     def _checked_json(self, body: bytes) -> bytes | None:
         """The inputs of an event, written anew; None if they name a file that was not uploaded here."""
@@ -128,6 +147,11 @@ def _file_paths(value: Any) -> Iterator[Any]:
     elif isinstance(value, list):
         for part in value:
             yield from _file_paths(part)
+
+
+def _headers(scope: Scope) -> dict[bytes, str]:
+    """By name in lower case."""
+    return {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 def _host_name(host: str) -> str:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -15,6 +15,9 @@ from typing import Any
 from clmot_qd.errors import InputError, one_line
 
 logger = logging.getLogger(__name__)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_SERVERS = (*_FULL, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE)
 
 
 class State(Enum):
@@ -69,6 +72,7 @@ class Job:
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _finished: threading.Event = field(default_factory=threading.Event)
     _started: float | None = None
+    _future: Future[None] | None = None
 
     @property
     def ended(self) -> bool:
@@ -82,6 +86,9 @@ class Job:
     def cancel(self) -> None:
         """Ask it to stop: at once if it waits, at its next report if it runs."""
         self._cancelled.set()
+        if self._future is not None and self._future.cancel():  # it waited, and nobody will run it any more
+            self.state = State.CANCELLED
+            self._finished.set()
 
     @property
     def cancelled(self) -> bool:
@@ -139,6 +146,11 @@ class Job:
             self._finished.set()
 
 
+def is_servers_matter(error: BaseException | None) -> bool:
+    """Whether an error is about the server's disk and files; what damaged uploads set off often is an OSError, too."""
+    return isinstance(error, OSError) and error.errno in _SERVERS
+
+
 def told(error: Exception) -> str:
     """What a visitor reads of an error, one line; what is not a visitor's matter goes into the log whole."""
     if isinstance(error, InputError):
@@ -146,7 +158,7 @@ def told(error: Exception) -> str:
     logger.error("a job failed", exc_info=error)
     if isinstance(error, MemoryError) or "out of memory" in str(error):
         return "the server has not enough memory for this video: scale it down or try another model"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in _FULL:
         return "the server's disk is full: try again later"
     return f"something went wrong in the server ({type(error).__name__}); its log has the details"
 
@@ -180,7 +192,7 @@ class JobQueue:
             if len(self._jobs) >= self._most:
                 raise InputError(f"{len(self._jobs)} videos are being tracked or wait already: try again later")
             self._jobs.append(job)
-            self._pool.submit(job.run)
+            job._future = self._pool.submit(job.run)
         return job
 
     def ahead(self, job: Job) -> int:
@@ -189,9 +201,13 @@ class JobQueue:
             before = self._jobs[: self._jobs.index(job)] if job in self._jobs else []
         return sum(not other.ended and not other.cancelled for other in before)
 
-    def close(self) -> None:
-        """Cancel everything and wait for what runs."""
+    def cancel_all(self) -> None:
+        """Cancel everything, without waiting for what runs."""
         with self._lock:
             for job in self._jobs:
                 job.cancel()
+
+    def close(self) -> None:
+        """Cancel everything and wait for what runs."""
+        self.cancel_all()
         self._pool.shutdown(wait=True)

@@ -49,8 +49,12 @@ class Limits:
         if count > self.max_bytes:
             raise InputError(f"{what} has {count / MEGABYTE:.1f} MB; this page takes at most {self.max_mb:g} MB")
 
-    def check_length(self, frames: int | None, seconds: float | None) -> None:
+    def check_length(self, frames: int | None, seconds: float | None, counted: str = "the video has {} frames") -> None:
         """Refuse what is too long; None: not known (yet).
+
+        Args:
+            frames, seconds: The length.
+            counted: How to tell the number of frames.
 
         Raises:
             InputError: Naming length and limit.
@@ -60,7 +64,7 @@ class Limits:
                 f"the video is {seconds:.1f} s long; this page takes at most {self.max_seconds:g} s: cut it first"
             )
         if frames is not None and frames > self.max_frames:
-            raise InputError(f"the video has {frames} frames; this page takes at most {self.max_frames}: cut it first")
+            raise InputError(f"{counted.format(frames)}; this page takes at most {self.max_frames}: cut it first")
 
     def check_size(self, width: int, height: int) -> None:
         """Refuse frames that are too large.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clmot_qd.errors import InputError
+from clmot_qd.errors import InputError, expecting_form, one_line
 
 if TYPE_CHECKING:
     from clmot_qd.apis.tracking_session import TrackingSession
@@ -26,11 +27,13 @@ class Model:
         name: What the page calls it.
         config: Path or packaged name of its configuration.
         checkpoint: Its weights.
+        found: It was not named, but found in a folder of runs, and is left out where it cannot be used.
     """
 
     name: str
     config: str
     checkpoint: str
+    found: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _run_in(folder: Path) -> Model | None:
     configs, checkpoint = sorted(folder.glob("*.py")), _checkpoint_in(folder)
     if len(configs) != 1 or checkpoint is None:
         return None
-    return Model(folder.resolve().name, str(configs[0]), str(checkpoint))
+    return Model(folder.resolve().name, str(configs[0]), str(checkpoint), found=True)
 
 
 def _checkpoint_in(folder: Path) -> Path | None:
@@ -134,19 +137,48 @@ def check_models(models: Sequence[Model]) -> None:
 # ---- the configuration -------------------------------------------------------------------------------------------
 
 
+def read_all_facts(models: Sequence[Model]) -> dict[str, ModelFacts]:
+    """What is known of each model that can be used, by its name; a run that was found and cannot is warned about.
+
+    Raises:
+        InputError: A model that was named cannot be used, or no model is left.
+    """
+    facts = {}
+    for model in models:
+        try:
+            facts[model.name] = read_facts(model)
+        except InputError as error:
+            if not model.found:
+                raise
+            print(f"warning: {Path(model.config).parent} is left out: {error}", file=sys.stderr)
+    if not facts:
+        raise InputError("no model is left: none of the runs can be used, as the warnings say")
+    return facts
+
+
 def read_facts(model: Model) -> ModelFacts:
     """Read a model's configuration.
 
     Raises:
-        InputError: It cannot be read, or has no tracker.
+        InputError: It cannot be read, or has no tracker; names the model.
     """
+    try:
+        with expecting_form(lambda: "the configuration"):
+            return _facts_of(model)
+    except InputError as error:
+        refused = one_line(error)
+    # Not raised from the first error, whose text does not name the model.
+    raise InputError(f"model '{model.name}' ({model.config}): {refused}")
+
+
+def _facts_of(model: Model) -> ModelFacts:
     from clmot_qd.apis.class_lists import configured_classes
     from clmot_qd.apis.running import load_config, require_keys
 
     config = load_config(model.config)
     require_keys(config, "test_dataloader")
     if not config.model.get("tracker"):
-        raise InputError(f"{model.config}: model.tracker is not set: a detector alone cannot track")
+        raise InputError("model.tracker is not set: a detector alone cannot track")
     rules: dict[str, Any] = config.model.detector.get("test_cfg") or {}
     return ModelFacts(
         classes=tuple(configured_classes(config.test_dataloader.dataset)),

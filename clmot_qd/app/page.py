@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from importlib.resources import files
 from typing import Any
 
 import gradio as gr
 
-from clmot_qd.app.choices import OWN, TITLES, Settings, default_settings, offered_cues, offered_trackers
+from clmot_qd.app.choices import (
+    OWN,
+    TITLES,
+    Settings,
+    default_settings,
+    least_frames,
+    offered_cues,
+    offered_trackers,
+    score_meaning,
+)
 from clmot_qd.app.clips import SUFFIXES
 from clmot_qd.app.jobs import Job, State
 from clmot_qd.app.models import ModelFacts
-from clmot_qd.app.service import Service
-from clmot_qd.app.status import EMPTY, message, status_of
+from clmot_qd.app.service import Busy, Service
+from clmot_qd.app.status import EMPTY, message, status_of, table_of
 from clmot_qd.app.tracking import ARCHIVE, COCOVID, TEXT, VIDEO, Outcome
 from clmot_qd.errors import InputError
 
 TITLE = "Track objects in a video"
-COLUMNS = ("id", "class", "first", "last", "frames", "score")
-DOWNLOADS = {VIDEO: "Video (MP4)", TEXT: "MOT text", COCOVID: "CocoVID JSON", ARCHIVE: "All (zip)"}
+COLUMNS = ("id", "class", "first", "last", "from s", "to s", "seen", "score")
+DOWNLOADS = {
+    VIDEO: "Video (MP4)",
+    TEXT: "Table of boxes (MOT text)",
+    COCOVID: "For programs (CocoVID JSON)",
+    ARCHIVE: "All (zip)",
+}
+SCORE_INFO = "A score says how sure the model is, 0 to 1. Higher threshold: fewer false tracks, more missed objects."
 # Seconds between two looks at a job.
 LOOK_EVERY = 0.3
 # End of the slider for lost tracks, unless a configuration remembers them longer.
@@ -67,6 +83,7 @@ class _Inputs:
         names = list(service.facts)
         self.model = gr.Dropdown(names, value=names[0], label="Model", visible=len(names) > 1, elem_id="cq-model")
         facts = service.facts[names[0]]
+        self.finds = gr.HTML(_found_classes(facts), elem_id="cq-finds", padding=False)
         self.tracker = gr.Dropdown(_tracker_choices(facts), value=OWN, label="Tracker", elem_id="cq-tracker")
         with gr.Accordion("Settings", open=False, elem_id="cq-settings"):
             self._draw_settings(facts)
@@ -79,12 +96,10 @@ class _Inputs:
         self.score = gr.Slider(
             step=0.01,
             label="Score threshold",
-            info="Least score of a detection that begins a track. Higher: fewer false tracks, more missed objects.",
             elem_id="cq-score",
             **score,
         )
         self.frames = gr.Slider(
-            minimum=0,
             step=1,
             label="Frames to remember lost tracks",
             info="More: ids survive longer absence, and are more often given to somebody else.",
@@ -98,7 +113,7 @@ class _Inputs:
         """Say what happens when something is pressed or chosen."""
         quiet: dict[str, Any] = dict(api_visibility="private", show_progress="hidden")
         settings = [self.score, self.frames, self.cues, self.classes]
-        self.model.change(self._model_chosen, self.model, [self.tracker, *settings], queue=True, **quiet)
+        self.model.change(self._model_chosen, self.model, [self.finds, self.tracker, *settings], queue=True, **quiet)
         self.tracker.input(self._tracker_chosen, [self.model, self.tracker], settings, **quiet)
         self.example.click(lambda: str(self._service.example()), None, self.upload, api_visibility="private")
         choices = [self.upload, self.model, self.tracker, *settings]
@@ -115,7 +130,7 @@ class _Inputs:
     def _model_chosen(self, model: str) -> list[Any]:
         facts = self._service.facts[model]
         tracker = gr.Dropdown(choices=_tracker_choices(facts), value=OWN)
-        return [tracker, *self._updates(facts, OWN)]
+        return [_found_classes(facts), tracker, *self._updates(facts, OWN)]
 
     def _tracker_chosen(self, model: str, kind: str) -> list[Any]:
         return self._updates(self._service.facts[model], kind)
@@ -125,9 +140,13 @@ class _Inputs:
         return [gr.Slider(**score), gr.Slider(**frames), gr.Radio(**cues), gr.Dropdown(**classes)]
 
 
+def _found_classes(facts: ModelFacts) -> str:
+    return f"Finds: {escape(', '.join(facts.classes))}."
+
+
 def _tracker_choices(facts: ModelFacts) -> list[tuple[str, str]]:
     """(what the page shows, what it sends) of each tracker."""
-    own = {OWN: f"{TITLES[OWN]} ({facts.tracker['type']})"}
+    own = {OWN: f"{TITLES[OWN]} (the model's own: {facts.tracker['type']})"}
     return [(own.get(kind, TITLES[kind]), kind) for kind in offered_trackers()]
 
 
@@ -137,11 +156,19 @@ def _settings_shown(
     """Arguments of the widgets for score, frames, cues and classes."""
     begun = default_settings(facts.tracker, kind, facts.temperature)
     cues = offered_cues(facts.tracker, kind, facts.temperature)
+    least = least_frames(facts.tracker, kind, facts.temperature)
     floor = min(facts.score_floor, begun.score_thr or 0.0)
     return (
-        dict(minimum=floor, maximum=1.0, value=begun.score_thr, visible=begun.score_thr is not None),
         dict(
-            value=begun.lost_frames,
+            minimum=floor,
+            maximum=1.0,
+            value=floor if begun.score_thr is None else begun.score_thr,  # gradio takes no empty slider
+            visible=begun.score_thr is not None,
+            info=f"{score_meaning(facts.tracker, kind, facts.temperature)} {SCORE_INFO}",
+        ),
+        dict(
+            minimum=least,
+            value=least if begun.lost_frames is None else begun.lost_frames,
             maximum=max(SHOWN_FRAMES, begun.lost_frames or 0),
             visible=begun.lost_frames is not None,
         ),
@@ -166,9 +193,9 @@ class _Outputs:
                 ]
             self.table = gr.Dataframe(
                 headers=list(COLUMNS),
-                datatype=["number", "str", "number", "number", "number", "number"],
+                datatype=["number", "str", "number", "number", "number", "number", "number", "number"],
                 interactive=False,
-                label="Tracks: first and last frame, frames with a box, mean score (⋮ sorts)",
+                label="Tracks: first and last frame, the same in seconds, frames with a box, mean score (⋮ sorts)",
                 elem_id="cq-table",
                 max_height=420,
             )
@@ -179,7 +206,7 @@ class _Outputs:
         shown = {
             self.results: gr.Column(visible=True),
             self.video: str(outcome.folder / VIDEO),
-            self.table: [list(row) for row in outcome.rows],
+            self.table: table_of(outcome),
         }
         return shown | {button: str(outcome.folder / name) for button, name in zip(self.downloads, DOWNLOADS)}
 
@@ -206,8 +233,15 @@ class _Runner:
         try:
             settings = Settings(score, None if frames is None else round(frames), cues)
             job = self._service.start(str(request.session_hash), upload, model, kind, settings, classes or ())
+        except Busy as error:
+            gr.Warning(str(error))  # what the page says of the running job stays
+            yield {status: gr.skip()}
+            return
         except InputError as error:
             yield {status: message(str(error), "error")}
+            return
+        except (TypeError, ValueError, OverflowError):
+            yield {status: message("these inputs are not what the page sends", "error")}
             return
         try:
             yield {self._outputs.results: gr.Column(visible=False), **self._buttons(running=True)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
+import logging
 import os
 import sys
 import tempfile
@@ -14,19 +14,17 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
+from clmot_qd.app.addresses import Address, find_address
 from clmot_qd.app.guard import Guard
 from clmot_qd.app.jobs import JobQueue
 from clmot_qd.app.limits import Limits
-from clmot_qd.app.models import Model, ModelStore, check_models, load_session, read_facts
+from clmot_qd.app.models import Model, ModelStore, check_models, load_session, read_all_facts
 from clmot_qd.app.service import Service
 from clmot_qd.app.tracking import Tracking
 from clmot_qd.app.workspace import Workspace
 from clmot_qd.errors import InputError
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 SWEEP_EVERY = 60.0
-# The disk that uploads and results may take, in uploads of the largest size.
-ROOM = 20
 
 
 @dataclass(frozen=True)
@@ -68,16 +66,18 @@ def serve(models: Sequence[Model], limits: Limits, options: ServerOptions) -> No
     if find_spec("gradio") is None:
         raise InputError("the web page needs the package gradio: pip install 'clmot_qd[app]'")
     check_models(models)
+    address = find_address(options.host, options.port)
     with (
         Workspace(60 * options.keep_minutes) as workspace,
-        _writing_only_in(workspace),
+        _writing_only_in(workspace, address.host.strip("[]")),
+        _quiet_about_cancelled_jobs(),
         _service(models, limits, options, workspace) as service,
-        _launched(service, options) as address,
+        _launched(service, address) as url,
     ):
-        if not is_loopback(options.host):
+        if not address.names:
             warning = f"--host {options.host}: whoever reaches it can use this page; there is no log-in"
             print(f"warning: {warning}", file=sys.stderr)
-        print(f"serving {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        print(f"serving {url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
         stopped = threading.Event()
         while not stopped.wait(SWEEP_EVERY):
             workspace.sweep()
@@ -88,9 +88,9 @@ def _service(
     models: Sequence[Model], limits: Limits, options: ServerOptions, workspace: Workspace
 ) -> Iterator[Service]:
     """Everything behind the page; at the end, jobs are cancelled."""
-    facts = {model.name: read_facts(model) for model in models}
+    facts = read_all_facts(models)
     store = ModelStore(models, partial(load_session, device=options.device), options.keep_models)
-    with store.borrow(models[0].name):
+    with store.borrow(next(iter(facts))):
         pass  # a checkpoint that does not fit shows now, and the first visitor need not wait
     queue = JobQueue(options.concurrency, options.max_waiting)
     try:
@@ -100,15 +100,15 @@ def _service(
 
 
 @contextmanager
-def _launched(service: Service, options: ServerOptions) -> Iterator[str]:
-    """The running server's address. All that gradio could share, send or keep is off."""
+def _launched(service: Service, address: Address) -> Iterator[str]:
+    """The running server's URL. All that gradio could share, send or keep is off."""
     from clmot_qd.app.page import build_page, style
 
     blocks = build_page(service)
     try:
-        _, address, _ = blocks.queue(max_size=None).launch(
-            server_name=options.host,
-            server_port=options.port,
+        _, url, _ = blocks.queue(max_size=None).launch(
+            server_name=address.host,
+            server_port=address.port,
             prevent_thread_lock=True,
             quiet=True,
             share=False,
@@ -117,7 +117,7 @@ def _launched(service: Service, options: ServerOptions) -> Iterator[str]:
             run_history=False,
             enable_monitoring=False,
             max_file_size=service.limits.max_bytes,
-            app_kwargs=dict(middleware=[_guard(service, options.host)]),
+            app_kwargs=dict(middleware=[_guard(service, address)]),
             ssr_mode=False,
             pwa=False,
             mcp_server=False,
@@ -125,41 +125,51 @@ def _launched(service: Service, options: ServerOptions) -> Iterator[str]:
             **style(),
         )
     except OSError as error:
-        raise InputError(
-            f"--host {options.host} --port {options.port or '7860 ...'}: cannot be used ({error})"
-        ) from error
+        raise InputError(f"port {address.port} cannot be used ({error}): choose another with --port") from error
     try:
-        yield address
+        yield url
     finally:
+        service.queue.cancel_all()  # first, so that nothing goes on while the server waits for open pages
         blocks.close(verbose=False)
 
 
-def _guard(service: Service, host: str) -> Any:
+def _guard(service: Service, address: Address) -> Any:
     from starlette.middleware import Middleware
 
-    limit = service.limits.max_bytes
     return Middleware(
         Guard,
-        hosts=LOOPBACK_NAMES if is_loopback(host) else (),
+        hosts=address.names,
         may_serve=service.workspace.holds,
-        max_upload_bytes=limit,
-        has_room=lambda count: service.workspace.used_bytes() + count <= ROOM * limit,
+        max_upload_bytes=service.limits.max_bytes,
+        has_room=service.has_room,
     )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this computer can reach this address."""
+@contextmanager
+def _quiet_about_cancelled_jobs() -> Iterator[None]:
+    """Keep back what a command line needs to know of a video that was stopped: a job's files are removed."""
+
+    def passes(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("stopped; ")
+
+    tracking = logging.getLogger("clmot_qd.apis.track_files")
+    tracking.addFilter(passes)
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+        yield
+    finally:
+        tracking.removeFilter(passes)
 
 
 @contextmanager
-def _writing_only_in(workspace: Workspace) -> Iterator[None]:
-    """Point everything that writes temporary files into the workspace, and switch off what gradio sends."""
+def _writing_only_in(workspace: Workspace, *hosts: str) -> Iterator[None]:
+    """Point everything that writes temporary files into the workspace, and switch off what gradio sends.
+
+    Args:
+        workspace: The workspace.
+        hosts: What no proxy is to be asked for.
+    """
     environment, folder = dict(os.environ), tempfile.tempdir
-    _set_environment(workspace)
+    _set_environment(workspace, hosts)
     tempfile.tempdir = str(workspace.temporary)
     try:
         yield
@@ -169,7 +179,7 @@ def _writing_only_in(workspace: Workspace) -> Iterator[None]:
         os.environ.update(environment)
 
 
-def _set_environment(workspace: Workspace) -> None:
+def _set_environment(workspace: Workspace, hosts: Sequence[str]) -> None:
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
         del os.environ[name]
     os.environ |= {
@@ -181,4 +191,4 @@ def _set_environment(workspace: Workspace) -> None:
     }
     # gradio asks its own server whether it is there, which no proxy can answer.
     for name in ("no_proxy", "NO_PROXY"):
-        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost")))
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1", "localhost", *hosts)))

@@ -17,6 +17,14 @@ from clmot_qd.errors import InputError
 
 # The example: long enough for people to cross, short enough to draw while somebody waits.
 EXAMPLE_FRAMES, EXAMPLE_SPEED = 60, 0.5
+# The disk that uploads and results may take, in uploads of the largest size.
+ROOM = 20
+# A tracked video is about as large as the upload, and lies in the zip once more.
+ROOM_OF_RESULTS = 2
+
+
+class Busy(InputError):
+    """The page has a job that has not ended."""
 
 
 @dataclass
@@ -62,13 +70,14 @@ class Service:
             classes: Names of the classes to give out; none: all.
 
         Raises:
+            Busy: The page has a job already.
             InputError: Something that was chosen is not offered, or too much is going on.
         """
         request = self._request(upload, model, kind, settings, tuple(classes))
         with self._lock:
             running = self._jobs.get(page)
             if running is not None and not running.ended:
-                raise InputError("this page is tracking a video already: wait for it, or cancel it first")
+                raise Busy("this page is tracking a video already: wait for it, or cancel it first")
             job = self.queue.submit(lambda job: self.tracking.run(job, request))
             self._jobs = {key: other for key, other in self._jobs.items() if not other.ended}
             self._jobs[page] = job
@@ -84,12 +93,18 @@ class Service:
         path = Path(upload)
         if path.exists() and not self.workspace.holds(path):
             raise InputError("this file was not uploaded here: choose it again")
+        if path.exists() and not self.has_room(ROOM_OF_RESULTS * path.stat().st_size):
+            raise InputError("the server has no room left for the results: try again later")
         facts = self.facts[model]
         if not set(classes) <= set(facts.classes):
             raise InputError(f"a class that this model does not know: it knows {', '.join(facts.classes)}")
         tracker = choose_tracker(facts.tracker, kind, settings, facts.temperature)
         labels = tuple(label for label, name in enumerate(facts.classes) if name in classes)
         return Request(path, model, tracker, labels or None)
+
+    def has_room(self, count: int) -> bool:
+        """Whether so many bytes more may be kept."""
+        return self.workspace.used_bytes() + count <= ROOM * self.limits.max_bytes
 
     def cancel(self, page: str) -> None:
         """Cancel the job of a page, if there is one."""

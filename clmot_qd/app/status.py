@@ -26,6 +26,18 @@ def status_of(job: Job, ahead: int) -> str:
     return message(told_progress(job.progress), "running", bar=_bar(job.progress))
 
 
+def table_of(outcome: Outcome) -> list[list[int | float | str]]:
+    """The rows of the page's table: id, class, first and last frame, the same in seconds, frames, score."""
+
+    def seconds(frame: int) -> float:
+        return round((frame - 1) / outcome.rate, 2)
+
+    return [
+        [row.id, row.class_name, row.first, row.last, seconds(row.first), seconds(row.last), row.length, row.score]
+        for row in outcome.rows
+    ]
+
+
 def message(text: str, state: str, bar: str = "") -> str:
     """One line for the page; ``text`` is escaped, ``bar`` is HTML."""
     role = "alert" if state == "error" else "status"
@@ -64,6 +76,7 @@ def _bar(progress: Progress) -> str:
 
 def _told_outcome(outcome: Outcome) -> str:
     count = len(outcome.rows)
+    cut = f"; the file says {outcome.said_frames} and seems cut off" if outcome.is_cut_off else ""
     if not count:
-        return f"Done: nothing was tracked in {outcome.frames} frames. A lower score threshold finds more."
-    return f"Done: {count} track{'s' if count > 1 else ''} in {outcome.frames} frames."
+        return f"Done: nothing was tracked in {outcome.frames} frames{cut}. A lower score threshold finds more."
+    return f"Done: {count} track{'s' if count > 1 else ''} in {outcome.frames} frames{cut}."

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from clmot_qd.apis.frame_sources import FrameSource
 from clmot_qd.app.choices import ChosenTracker
 from clmot_qd.app.clips import Clip, prepare_clip
-from clmot_qd.app.jobs import Job
+from clmot_qd.app.jobs import Job, is_servers_matter
 from clmot_qd.app.limits import Limits
 from clmot_qd.app.models import ModelStore
 from clmot_qd.app.retracking import RetrackedSession
@@ -68,11 +69,20 @@ class Outcome:
         folder: Holds ``tracks.txt``, ``tracks.json``, ``tracks.mp4`` and ``tracks.zip`` with all three.
         frames: Frames that were tracked.
         rows: One per track, by first frame.
+        rate: Frames per second of the tracked video.
+        said_frames: Frames that the upload says it has; None: it does not.
     """
 
     folder: Path
     frames: int
     rows: tuple[TrackRow, ...]
+    rate: float = 30.0
+    said_frames: int | None = None
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether it ended long before its end; files are often wrong by a few frames."""
+        return self.said_frames is not None and self.frames < 0.95 * self.said_frames - 1
 
 
 class Tracking:
@@ -100,8 +110,8 @@ class Tracking:
             done = True
             return outcome
         except InputError as error:
-            if isinstance(error.__cause__, OSError):
-                raise error.__cause__ from None  # the operator's matter
+            if error.__cause__ is not None and is_servers_matter(error.__cause__):
+                raise error.__cause__ from None
             refused = one_line(error)
         finally:
             self._workspace.end_job(folder, keep=done)
@@ -115,14 +125,15 @@ class Tracking:
         with self._models.borrow(request.model) as model:
             session = RetrackedSession(model, request.tracker, request.keep_labels)
             job.step("Tracking")
-            frames = self._write(job, session, clip, folder)
+            source = clip.open(self._limits)
+            frames = self._write(job, session, clip, source, folder)
         job.step("Packing the results")
         table = read_tracks(folder / TEXT)
         _pack(folder)
         _remove(clip.source)
-        return Outcome(folder, frames, track_rows(table, session.classes))
+        return Outcome(folder, frames, track_rows(table, session.classes), source.fps, clip.frames)
 
-    def _write(self, job: Job, session: RetrackedSession, clip: Clip, folder: Path) -> int:
+    def _write(self, job: Job, session: RetrackedSession, clip: Clip, source: FrameSource, folder: Path) -> int:
         """Track into files; returns the number of frames. What a file said of its length is not believed."""
         done = 0
 
@@ -132,7 +143,7 @@ class Tracking:
             self._limits.check_length(frames, frames / clip.rate if clip.rate else None)
             job.report(frames, total or clip.frames)
 
-        session.track(clip.source, folder, outputs=("mot", "cocovid", "video"), progress=report)
+        session.track(source, folder, outputs=("mot", "cocovid", "video"), progress=report)
         return done
 
 

@@ -23,8 +23,10 @@ from clmot_qd.app.choices import (
     Settings,
     choose_tracker,
     default_settings,
+    least_frames,
     offered_cues,
     offered_trackers,
+    score_meaning,
 )
 from clmot_qd.app.retracking import RetrackedSession, build_tracker
 from clmot_qd.errors import InputError
@@ -43,6 +45,10 @@ def test_the_own_tracker_with_its_own_settings_stays_as_it_is(own: dict[str, Any
     begun = default_settings(own, OWN)
     for settings in (Settings(), begun):
         assert choose_tracker(own, OWN, settings) == ChosenTracker(own, True, True)
+
+
+def test_hidden_settings_change_nothing() -> None:
+    assert choose_tracker(OTHER, OWN, Settings(0.0, 0)) == ChosenTracker(OTHER, True, True)
 
 
 def test_what_the_page_shows_of_each_tracker() -> None:
@@ -111,6 +117,7 @@ def test_memory_and_cues_become_arguments() -> None:
         (OWN, Settings(score_thr=float("nan")), "score threshold is nan"),
         (OWN, Settings(lost_frames=-1), "kept for -1 frames"),
         (OWN, Settings(lost_frames=10**9), "must be 0 to 1000"),
+        (COSINE, Settings(lost_frames=0), "must be 1 to 1000"),
         (JDE, Settings(cues=APPEARANCE), "does not compare in that way"),
         (BYTE, Settings(cues=MOTION), "does not compare in that way"),
     ],
@@ -118,6 +125,21 @@ def test_memory_and_cues_become_arguments() -> None:
 def test_what_is_not_offered_is_refused(kind: str, settings: Settings, message: str) -> None:
     with pytest.raises(InputError, match=message):
         choose_tracker(JDE_OWN, kind, settings)
+
+
+def test_the_least_memory_that_is_offered_can_be_built() -> None:
+    for kind in offered_trackers():
+        least = least_frames(JDE_OWN, kind)
+        assert least == (kind in (BISOFTMAX, COSINE))
+        build_tracker(chosen(JDE_OWN, kind, lost_frames=least))
+
+
+def test_each_tracker_says_what_its_score_does() -> None:
+    said = {kind: score_meaning(QD_OWN, kind) for kind in (OWN, JDE, BYTE, OCSORT)}
+    assert "begins a track" in said[OWN]
+    assert said[JDE] == said[OCSORT] == "Least score of a detection that is used."
+    assert "first round" in said[BYTE]
+    assert score_meaning(OTHER, OWN) == ""
 
 
 def test_trackers_of_mmdet_are_offered_only_with_lap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,10 @@ import pytest
 from locations import REPOSITORY
 
 from clmot_qd.app import server
+from clmot_qd.app.addresses import is_loopback
 from clmot_qd.app.limits import Limits
 from clmot_qd.app.models import Model
-from clmot_qd.app.server import ServerOptions, is_loopback, serve
+from clmot_qd.app.server import ServerOptions, serve
 from clmot_qd.errors import InputError
 
 TOOL = REPOSITORY / "tools" / "app.py"
@@ -92,8 +93,8 @@ def test_help_comes_without_the_package() -> None:
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
-        *((host, True) for host in ("127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LocalHost")),
-        *((host, False) for host in ("0.0.0.0", "::", "192.168.1.5", "example.org", "127.0.0.1.example.org", "")),
+        *((host, True) for host in ("127.0.0.1", "127.9.9.9", "::1", "[::1]")),
+        *((host, False) for host in ("0.0.0.0", "::", "192.168.1.5", "example.org", "127.0.0.1.org", "")),
     ],
 )
 def test_which_addresses_only_this_computer_reaches(host: str, expected: bool) -> None:

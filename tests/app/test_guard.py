@@ -122,6 +122,49 @@ def test_an_upload_says_how_large_it_is(headers: dict[str, str], status: int) ->
     assert bool(server.reached) == (status == 200)
 
 
+@pytest.mark.parametrize("path", ["/gradio_api/cancel", "/gradio_api/reset", "/gradio_api/queue/join"])
+def test_no_other_request_may_be_large(path: str) -> None:
+    server = Server()
+    body = b'{"event_id": "' + bytes([97]) * MAX_JSON_BYTES + b'"}'
+    assert server.ask("POST", path, body, parts=5)[0] == 400
+    assert not server.reached
+    assert server.ask("POST", path, b'{"event_id": "a"}', content_length="17")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        *(("http://localhost:7860", 200), ("https://LOCALHOST:7860", 200), ("http://localhost:7861", 403)),
+        *(("https://evil.org", 403), ("null", 403), ("http://localhost", 403), ("http://localhost:7860.evil.org", 403)),
+    ],
+)
+def test_no_foreign_page_can_post(origin: str, status: int) -> None:
+    for path, headers in (("queue/join", {}), ("upload", {"content_length": "0"}), ("cancel", {})):
+        body = b"" if path == "upload" else b"{}"
+        assert Server().ask("POST", f"/gradio_api/{path}", body, origin=origin, **headers)[0] == status
+    assert Server().ask("GET", "/", origin=origin)[0] == 200
+
+
+def test_uploads_that_have_begun_take_room() -> None:
+    server, answers = Server(room=1500), []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if len(answers) < 2:
+            await ask_once()
+
+    async def ask_once() -> None:
+        async def send(message: Any) -> None:
+            answers.append(message.get("status"))
+
+        headers = [(b"host", b"localhost"), (b"content-length", b"1000")]
+        await server.guard(dict(type="http", method="POST", path="/gradio_api/upload", headers=headers), None, send)
+
+    server.guard._app = app
+    asyncio.run(ask_once())
+    assert answers[0] == 507
+    assert server.guard._coming == 0
+
+
 def test_no_upload_is_taken_where_there_is_no_room() -> None:
     assert Server(room=999).ask("POST", "/gradio_api/upload", content_length="1000")[0] == 507
 

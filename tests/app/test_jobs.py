@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clmot_qd.app.jobs import Job, JobQueue, Progress, State
-from clmot_qd.app.status import message, status_of, told_progress, told_seconds
+from clmot_qd.app.status import message, status_of, table_of, told_progress, told_seconds
 from clmot_qd.app.tracking import Outcome, TrackRow
 from clmot_qd.errors import InputError
 
@@ -43,11 +43,15 @@ def test_jobs_run_in_their_order_and_the_next_ones_wait(queue: JobQueue) -> None
     gate.started.wait(5)
     assert [first.state, second.state, third.state] == [State.RUNNING, State.WAITING, State.WAITING]
     assert [queue.ahead(job) for job in (first, second, third)] == [0, 1, 2]
-    second.cancel()
-    assert queue.ahead(third) == 1
     with pytest.raises(InputError, match="3 videos are being tracked or wait already"):
         queue.submit(gate)
+    second.cancel()
+    assert second.ended  # at once, and its place is free
+    assert second.state is State.CANCELLED
+    assert queue.ahead(third) == 1
+    fourth = queue.submit(lambda job: 4)
     gate.open.set()
+    assert fourth.wait(5)
     assert third.wait(5)
     assert first.result == "done"
     assert [first.state, second.state, third.state] == [State.DONE, State.CANCELLED, State.DONE]
@@ -170,7 +174,17 @@ def test_the_outcome_is_counted() -> None:
     row = TrackRow(1, "car", 1, 8, 8, 0.5)
     assert "Done: 2 tracks in 8 frames." in ended((row, row))
     assert "Done: 1 track in 8 frames." in ended((row,))
-    assert "nothing was tracked in 8 frames" in ended(())
+    assert "nothing was tracked in 8 frames." in ended(())
+    for said, cut in ((None, False), (9, False), (25, True), (8, False), (0, False)):
+        assert Outcome(None, 8, (), 10.0, said).is_cut_off is cut
+    job = Job(lambda job: Outcome(None, 7, (row,), 25.0, 25))
+    job.run()
+    assert "Done: 1 track in 7 frames; the file says 25 and seems cut off." in status_of(job, 0)
+
+
+def test_the_table_tells_frames_and_seconds() -> None:
+    outcome = Outcome(None, 30, (TrackRow(4, "car", 1, 26, 20, 0.5),), rate=10.0)
+    assert table_of(outcome) == [[4, "car", 1, 26, 0.0, 2.5, 20, 0.5]]
 
 
 def test_text_is_escaped() -> None:

@@ -15,9 +15,10 @@ from clmot_qd.app.models import (
     find_runs,
     models_of,
     parse_model,
+    read_all_facts,
     read_facts,
 )
-from clmot_qd.errors import InputError
+from clmot_qd.errors import InputError, one_line
 
 
 def run_folder(root: Path, name: str, *files: str) -> Path:
@@ -97,6 +98,26 @@ def test_a_configuration_that_cannot_track_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="a detector alone cannot track"):
         read_facts(Model("x", str(tmp_path / "c.py"), ""))
+
+
+def test_a_run_that_cannot_be_used_is_left_out_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("good", "_base_ = 'clmot_qd::clmot_tiny_demo.py'"), ("bad", "model = (")):
+        (run_folder(tmp_path, name, "final.pth") / "c.py").write_text(text)
+    runs = find_runs(str(tmp_path))
+    assert [model.name for model in runs] == ["bad", "good"]
+    good = [Model("good", "clmot_tiny_demo", "")]
+    assert list(read_all_facts([runs[0], *good])) == ["good"]
+    told = capsys.readouterr().err
+    assert told.startswith(f"warning: {tmp_path / 'bad'} is left out: model 'bad' (")
+    assert len(told.splitlines()) == 1
+    with pytest.raises(InputError, match="no model is left"):
+        read_all_facts(runs[:1])
+    named = Model("mine", runs[0].config, "")
+    with pytest.raises(InputError) as caught:
+        read_all_facts([named, *good])
+    assert one_line(caught.value).startswith(f"model 'mine' ({named.config}): ")
 
 
 class Loader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import zipfile
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ import cv2
 import numpy as np
 import pytest
 from clip_files import png, write_clip, write_zip
+from PIL import Image
 from sessions import WalkingSession
 
 from clmot_qd.app.choices import BISOFTMAX, JDE, OWN, Settings
 from clmot_qd.app.jobs import Job, JobQueue, State
 from clmot_qd.app.limits import Limits
 from clmot_qd.app.models import Model, ModelFacts, ModelStore
-from clmot_qd.app.service import Service
+from clmot_qd.app.service import Busy, Service
 from clmot_qd.app.tracking import ARCHIVE, COCOVID, TEXT, VIDEO, Tracking, TrackRow, track_rows
 from clmot_qd.app.workspace import Workspace
 from clmot_qd.datasets.mot_text import make_table, read_tracks
@@ -111,12 +113,44 @@ def test_a_zip_of_pictures_is_tracked(desk: Desk) -> None:
     assert not (job.result.folder / "frames").exists()
 
 
+def zipped(entries: dict[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w", kind) as archive:
+            for name, content in entries.items():
+                archive.writestr(name, content)
+        return file.getvalue()
+
+
+def damaged_zip(kind: int) -> bytes:
+    """A zip whose packed bytes were turned round."""
+    content = bytearray(zipped({"1.png": png(size=(400, 300)) + np.random.default_rng(0).bytes(5000)}, kind))
+    for index in range(len(content) // 3, len(content) // 2):
+        content[index] ^= 0xFF
+    return bytes(content)
+
+
+def bad_zips() -> dict[str, tuple[bytes, str]]:
+    """By name: a zip that cannot be used, and what is said of it."""
+    huge = io.BytesIO()
+    Image.new("1", (20_000, 20_000)).save(huge, "PNG")
+    return {
+        "no-picture.zip": (zipped({"1.jpg": b"not a picture"}), "picture 1 of the zip is no JPEG picture"),
+        "cut-picture.zip": (zipped({"1.png": png(), "2.png": png()[:20]}), "picture 2 of the zip is no PNG picture"),
+        "huge.zip": (zipped({"1.png": huge.getvalue()}), "larger than this page takes (9.4 million pixels)"),
+        "deflate.zip": (damaged_zip(zipfile.ZIP_DEFLATED), "cannot be unpacked"),
+        "bzip2.zip": (damaged_zip(zipfile.ZIP_BZIP2), "cannot be unpacked"),
+        "lzma.zip": (damaged_zip(zipfile.ZIP_LZMA), "cannot be unpacked"),
+        "cut.zip": (zipped({"1.png": png()})[:-10], "cannot be unpacked"),
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("text.mp4", b"a text", "neither a video"),
         ("cut.mp4", None, "cannot be opened"),
         ("empty.avi", b"RIFF\x04\x00\x00\x00AVI LIST", "cannot be opened"),
+        *((name, content, message) for name, (content, message) in bad_zips().items()),
     ],
 )
 def test_a_bad_upload_is_one_line_leaves_nothing_and_the_next_one_works(
@@ -128,9 +162,38 @@ def test_a_bad_upload_is_one_line_leaves_nothing_and_the_next_one_works(
     job = desk.ended(str(path))
     assert job.state is State.FAILED
     assert message in job.error
+    assert "in the server" not in job.error
     assert str(desk.workspace.root) not in job.error
     assert not list((desk.workspace.files / "jobs").iterdir())
     assert desk.ended(good).state is State.DONE
+
+
+@pytest.mark.parametrize("name", ["shots.jpg/1.png", "9" * 5000 + ".png", "²/1.png"])
+def test_odd_names_in_a_zip_do_no_harm(desk: Desk, name: str) -> None:
+    entries = {"shots.jpg/": b"", name: png(), "2.png": png()}
+    assert desk.ended(str(write_zip(desk.workspace.files / "a.zip", entries))).error == ""
+
+
+def test_a_video_that_was_cut_off_says_so(desk: Desk) -> None:
+    content = Path(write_clip(desk.workspace.files / "whole.avi", frames=40, size=(160, 96))).read_bytes()
+    (desk.workspace.files / "cut.avi").write_bytes(content[: len(content) * 5 // 6])
+    outcome = desk.ended(str(desk.workspace.files / "cut.avi")).result
+    assert 1 < outcome.frames < 36
+    assert (outcome.said_frames, outcome.is_cut_off, outcome.rate) == (40, True, 10.0)
+
+
+def test_no_job_begins_where_its_results_have_no_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload = desk.upload()
+    size = Path(upload).stat().st_size
+    monkeypatch.setattr(
+        "clmot_qd.app.workspace.Workspace.used_bytes", lambda _: 20 * desk.service.limits.max_bytes - 2 * size
+    )
+    assert desk.ended(upload).state is State.DONE
+    monkeypatch.setattr(
+        "clmot_qd.app.workspace.Workspace.used_bytes", lambda _: 20 * desk.service.limits.max_bytes - size
+    )
+    with pytest.raises(InputError, match="no room left for the results"):
+        desk.start(upload)
 
 
 def test_messages_of_the_tracking_itself_hold_no_path_of_the_server(desk: Desk) -> None:
@@ -142,7 +205,7 @@ def test_messages_of_the_tracking_itself_hold_no_path_of_the_server(desk: Desk) 
 
 def test_a_video_that_lies_about_its_length_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(Limits(max_frames=5)) as desk:
-        monkeypatch.setattr("clmot_qd.app.clips._probe", lambda path, kind, limits: (3, 10.0))
+        monkeypatch.setattr("clmot_qd.app.clips._probe", lambda path, limits: (3, 10.0))
         job = desk.ended(desk.upload(frames=9))
         assert "6 frames; this page takes at most 5" in job.error
     with opened(Limits(max_seconds=0.45)) as desk:
@@ -169,7 +232,7 @@ def test_a_full_disk_is_told_as_the_operators_matter(desk: Desk, monkeypatch: py
 def test_a_page_has_one_job_at_a_time(desk: Desk) -> None:
     def second() -> None:
         desk.session.before_detection = lambda: None
-        with pytest.raises(InputError, match="tracking a video already"):
+        with pytest.raises(Busy, match="tracking a video already"):
             desk.start(desk.upload(), page="a")
         told.append(desk.service.queue.ahead(desk.start(desk.upload(), page="b")))
 
