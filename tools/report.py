@@ -54,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     options = {name: value for name, value in vars(args).items() if name != "cfg_options"}
     path = make_report(Request(cfg_options=tuple(args.cfg_options or ()), **options))
-    print(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB)")
+    name = str(path).encode("utf-8", "replace").decode()  # names of folders need not be UTF-8
+    print(f"wrote {name} ({path.stat().st_size / 2**20:.1f} MiB)")
     return 0
 
 

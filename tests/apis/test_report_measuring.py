@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ import pytest
 import torch
 from locations import REPOSITORY
 
+from clmot_qd.apis import embedding_quality_report
 from clmot_qd.apis.comparison import compare_trackers
 from clmot_qd.apis.detection_cache import ConfiguredVideos
 from clmot_qd.apis.embedding_quality import embedding_quality
-from clmot_qd.apis.embedding_quality_report import TRAINED, TrueObjects, measure_embeddings
+from clmot_qd.apis.embedding_quality_report import TRAINED, TrueObjects, embed_true_boxes, measure_embeddings
 from clmot_qd.errors import InputError
+from clmot_qd.visualization.report import measuring
 from clmot_qd.visualization.report.collecting import Request, make_report
 from clmot_qd.visualization.report.facts import config_facts
 from clmot_qd.visualization.report.figures import roc_area
@@ -87,9 +90,11 @@ def test_tracks_are_those_of_the_other_commands(
     assert len(found.pictures) == 12
 
     monkeypatch.setattr(ConfiguredVideos, "load_model", lambda *arguments: pytest.fail(NEVER))
+    monkeypatch.setattr(embedding_quality_report, "embedding_quality", lambda *arguments, **rest: pytest.fail(NEVER))
     again = tracked(run, embeddings=True)
     assert same_tracks(found, again)
     assert again.embedded is not None
+    assert again.embedded.qualities["pedestrian"].tpr_at_far == quality.tpr_at_far
     np.testing.assert_array_equal(again.embedded.objects.embeds[TRAINED], found.embedded.objects.embeds[TRAINED])
     with pytest.raises(pytest.fail.Exception, match=NEVER):
         tracked(run, max_frames=3)
@@ -146,7 +151,7 @@ def test_another_checkpoint_is_measured_anew(run: Path) -> None:
 @one_model
 def test_a_damaged_file_is_made_again(run: Path) -> None:
     found = tracked(run, max_frames=2, embeddings=True)
-    for path in [*run.glob("report_cache/*/true_boxes.npz"), *run.glob("report_cache/*/detections/clip-1.npz")]:
+    for path in [*run.glob("report_cache/*/*.npz"), *run.glob("report_cache/*/detections/clip-1.npz")]:
         path.write_bytes(path.read_bytes()[:200])
     again = tracked(run, max_frames=2, embeddings=True)
     assert same_tracks(found, again)
@@ -203,6 +208,63 @@ def test_a_mistake_of_the_configuration_is_noted_beside_the_curves(run: Path) ->
     assert len(page.images) == 1
 
 
+def hide_identities(path: Path) -> str:
+    """Take the identities out of annotations, as test sets have them; return what they were."""
+    before = path.read_text()
+    content = json.loads(before)
+    for box in content["annotations"]:
+        box.pop("instance_id")
+    path.write_text(json.dumps(content))
+    return before
+
+
+@one_model
+def test_a_test_set_that_cannot_be_scored_costs_no_network(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from clmot_qd.apis.running import load_config, track_evaluator
+
+    annotations = Path(track_evaluator(load_config(str(run / "config.py")))["ann_file"])
+    monkeypatch.setattr(ConfiguredVideos, "load_model", lambda *arguments: pytest.fail(NEVER))
+    before = hide_identities(annotations)
+    try:
+        page = page_of(run)
+    finally:
+        annotations.write_text(before)
+    assert any(text.startswith("No tracks, timelines and embeddings: ") for text in page.said("li"))
+    assert len(page.images) == 1
+
+
+@one_model
+def test_a_run_that_cannot_be_scored_spoils_no_other(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = run.with_name("other")
+    shutil.copytree(run, other)
+    shutil.rmtree(other / "20260102_030405")
+    result = tracked(run)
+
+    def track_some(source: ModelSource, *rest: Any) -> Tracked:
+        bad = source.cache.parent == other
+        return replace(result, rules={"iou_thr": 7.0}) if bad else result
+
+    monkeypatch.setattr("clmot_qd.visualization.report.measuring.track_run", track_some)
+    page = Page(make_report(Request(runs=[str(other), str(run)], no_embeddings=True), lambda line: None))
+    assert "No tracks, timelines and embeddings: iou_thr is 7.0; it must be" in " ".join(page.said("li"))
+    assert len([caption for caption in page.tables if caption == "Class pedestrian"]) == 1
+    with pytest.raises(InputError, match="iou_thr is 7"):
+        page_of(other)
+
+
+@one_model
+def test_embeddings_that_cannot_be_measured_are_noted(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoilt(*arguments: Any) -> TrueObjects:
+        found = embed_true_boxes(*arguments)
+        found.embeds[TRAINED][0] = np.nan
+        return found
+
+    monkeypatch.setattr("clmot_qd.visualization.report.measuring.embed_true_boxes", spoilt)
+    notes: list[str] = []
+    assert tracked(run, notes, embeddings=True, max_frames=1).embedded is None
+    assert notes == ["Embeddings are not shown: embedding_quality: embeds has a value that is not finite"]
+
+
 @one_model
 def test_result_files_of_a_run(run: Path, tmp_path: Path) -> None:
     for name in ("clip-1", "clip-2"):
@@ -225,6 +287,21 @@ def test_detections_that_are_there_already(run: Path) -> None:
     (moved / "clip-2.npz").unlink()
     assert len(track_run(source, silent, notes.append).tracks["clip-2"]) == 0
     assert notes[-1] == f"{moved} has no detections of 1 videos, which count as empty; first: clip-2"
+
+
+def test_what_takes_long_is_told_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "_MANY_PAIRS", 100)
+    told: list[str] = []
+    found = objects(5, 4)
+    measured = measuring._measured(found, tmp_path / "q.npz", told.append, told.append)
+    assert told == ["comparing 0.0 billion pairs of 20 embeddings, once"]
+    assert measured is not None
+    assert list(measured.qualities) == ["a"]
+    again = measuring._measured(found, tmp_path / "q.npz", told.append, told.append)
+    assert again is not None
+    assert again.qualities["a"].tpr_at_far == measured.qualities["a"].tpr_at_far
+    measuring._measured(objects(3, 4), tmp_path / "few.npz", told.append, told.append)
+    assert len(told) == 1
 
 
 def test_the_four_axes_in_words() -> None:

@@ -104,7 +104,7 @@ def test_runs_side_by_side(tmp_path: Path) -> None:
     path = second / "tracks.json"
     path.write_text(path.read_text().replace('"instance_id": 55', '"instance_id": 31'))  # without the switch
     found = report(tmp_path, [first, second], names=["base", "_better$"])
-    heads, base, better = found.tables["All sequences, mean over the classes"]
+    heads, base, better = found.tables["All sequences"]
     place = heads.index("IDSW↓")
     assert base[place].strip() == "1"
     assert better[place].split() == ["0", "-1"]
@@ -127,7 +127,7 @@ def test_differences_have_a_sign_and_a_tone(tmp_path: Path) -> None:
     tracks = read_predictions(scene / "tracks.json", truth)
     fewer = {name: table.select(table.ids != 2) for name, table in tracks.items()}
     scores = [evaluate_tracks(truth, found, protocol="plain", backends=("trackeval",)) for found in (tracks, fewer)]
-    table = comparison_tables({"all": scores[0], "fewer": scores[1]})[0]
+    table = comparison_tables({"all": scores[0], "fewer": scores[1]}, 12)[0]
     cells = dict(zip((column.name for column in table.columns), table.rows[1].cells))
     change = scores[1].overall("trackeval")["HOTA"] - scores[0].overall("trackeval")["HOTA"]
     assert (cells["HOTA"].change, cells["HOTA"].tone, cells["HOTA"].best) == (f"{change:+.2f}", "bad", False)
@@ -148,7 +148,7 @@ def test_runs_on_other_data_are_not_compared(tmp_path: Path) -> None:
         for scene in scenes
     ]
     found = Page(write_report([*runs, ReportRun("c")], tmp_path / "page.html"))
-    assert "All sequences, mean over the classes" not in found.tables
+    assert "All sequences" not in found.tables
     told = found.said("li")
     assert "b was scored on other data than the first run, so it has no row." in told
     assert "c has no tracks, so it has no row." in told

@@ -1,8 +1,9 @@
 """One self-contained HTML page about one or several runs: scores, curves, tracks, identity switches, embeddings.
 
-``run_folder`` finds what a work_dir holds, ``history`` reads its logs, ``measuring`` and ``result_folders`` get tracks
-(from the model, or from result files), ``timeline`` says who was matched with whom, ``tables``, ``figures``,
-``timeline_chart`` and ``thumbnails`` make the parts, ``page`` puts them together, ``collecting`` is behind the command.
+``request`` is what a user asks for, ``run_folder`` finds what a work_dir holds, ``history`` reads its logs. ``sources``
+gets tracks: by the model (``measuring``, which keeps embeddings by ``kept``) or from result files (``result_folders``);
+``rules`` says how they are scored, ``timeline`` who was matched with whom. ``tables``, ``figures``, ``timeline_chart``,
+``thumbnails`` and ``comparison`` make the parts, ``page`` puts them together, ``collecting`` is behind the command.
 Needs jinja2 and scikit-learn (``pip install clmot_qd[report]``).
 """
 

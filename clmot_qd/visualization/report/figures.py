@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from clmot_qd.apis.embedding_quality import EmbeddingQuality, roc_curve
 from clmot_qd.visualization.draw import id_color
 from clmot_qd.visualization.report.history import Curve, History
 from clmot_qd.visualization.report.projection import Projection
+from clmot_qd.visualization.report.texts import printable
 
 # Okabe and Ito's colours, which colour-blind people can tell apart; without the yellow, which is pale on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -42,8 +44,11 @@ def _figure(rows: int, columns: int, pictures: list[Picture], alt: str, size: tu
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    # Fixed ids make equal drawings equal files.
-    with matplotlib.rc_context({"svg.hashsalt": "clmot_qd", "font.size": 9}):
+    # Fixed ids make equal drawings equal files. Text stays text: the browser has fonts for more scripts, so it does not
+    # matter which letters matplotlib's own font lacks.
+    options = {"svg.hashsalt": "clmot_qd", "svg.fonttype": "none", "font.size": 9}
+    with matplotlib.rc_context(options), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         width, height = size or (_WIDTH, _HEIGHT)
         figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
         FigureCanvasSVG(figure)
@@ -56,10 +61,7 @@ def _figure(rows: int, columns: int, pictures: list[Picture], alt: str, size: tu
 
 def training_curves(history: History) -> Picture | None:
     """Draw the losses, the learning rate and the validation scores of a run; None where nothing was logged."""
-    losses = history.losses()
-    scores = shown_scores(history)
-    rates = {name: curve for name, curve in history.train.items() if name == "lr"}
-    panels = [(title, curves) for title, curves in _panels(losses, rates, scores) if curves]
+    panels = _panels(history)
     if not panels:
         return None
     made: list[Picture] = []
@@ -73,8 +75,17 @@ def training_curves(history: History) -> Picture | None:
     return made[0]
 
 
-def _panels(*curves: Mapping[str, Curve]) -> Iterator[tuple[str, Mapping[str, Curve]]]:
-    yield from zip(("losses", "learning rate", "validation scores [%]"), curves)
+def has_curves(history: History) -> bool:
+    """Whether there is anything to draw."""
+    return bool(_panels(history))
+
+
+def _panels(history: History) -> list[tuple[str, Mapping[str, Curve]]]:
+    """Title and curves of every set of axes."""
+    titles = ("losses", "learning rate", "validation scores [%]")
+    rates = {name: curve for name, curve in history.train.items() if name == "lr" and curve.steps}
+    curves = (history.losses(), rates, shown_scores(history))
+    return [(title, shown) for title, shown in zip(titles, curves) if shown]
 
 
 def _said(title: str, curves: Mapping[str, Curve]) -> str:
@@ -125,7 +136,7 @@ def _plot(axis: Any, curve: Curve, label: str, number: int) -> None:
 
 def _label(name: str) -> str:
     """Return a name as matplotlib shows it: dollar signs are no formulas, an underscore at the start is no secret."""
-    text = (name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…").replace("$", r"\$")
+    text = printable(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…").replace("$", r"\$")
     return f" {text}" if text.startswith("_") else text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,8 @@ def read_history(logs: Sequence[Path]) -> History:
     """Read the logs of a run, oldest first. A later log replaces what earlier ones say from its first iteration on.
 
     Raises:
-        InputError: A line is no JSON object. A last line that is cut off (training goes on) is left out.
+        InputError: A line is no JSON object, or its ``iter`` is not finite. A last line that is cut off (training goes
+            on) is left out.
     """
     train: dict[str, Curve] = {}
     scores: dict[str, Curve] = {}
@@ -97,7 +99,12 @@ def _end(curves: Mapping[str, Curve]) -> float:
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
 
 
 def _records(log: Path) -> Iterator[dict[str, Any]]:
@@ -113,4 +120,6 @@ def _records(log: Path) -> Iterator[dict[str, Any]]:
             raise InputError(f"{log}, line {number}: no valid JSON ({error.msg}); remove the line") from error
         if not isinstance(record, dict):
             raise InputError(f"{log}, line {number}: a {type(record).__name__}, not an object; remove the line")
+        if not math.isfinite(_number(record.get("iter")) or 0):
+            raise InputError(f"{log}, line {number}: iter is not finite; remove the line")
         yield record

@@ -1,18 +1,17 @@
 """Tracks and embeddings of a run's model: its network runs over the test set once, what it finds is kept.
 
-Detections are kept as :mod:`clmot_qd.apis.detection_cache` writes them, embeddings of the true boxes beside them; the
-folder's name says which model, weights, pipeline and annotations they belong to, so that a later report of the same
-checkpoint needs no network and no pictures.
+Detections are kept as :mod:`clmot_qd.apis.detection_cache` writes them, beside them the embeddings of the true boxes
+and what was measured of them; the folder's name says which model, weights, pipeline and annotations they belong to, so
+that a later report of the same checkpoint needs no network, and of the pictures only those that it shows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,28 +20,27 @@ import numpy as np
 from clmot_qd.apis.detection_cache import (
     ConfiguredVideos,
     FrameProgress,
-    classes_of,
     fill_cache,
     identity_of,
     prepare_config,
 )
 from clmot_qd.apis.detections import build_tracker, track_video
-from clmot_qd.apis.embedding_quality_report import TRAINED, TrueObjects, embed_true_boxes
+from clmot_qd.apis.embedding_quality_report import TRAINED, embed_true_boxes
 from clmot_qd.apis.running import track_evaluator
 from clmot_qd.datasets.detections import CacheFolder
 from clmot_qd.datasets.mot_text import MotTable, empty_table
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import GroundTruth, read_cocovid
-from clmot_qd.files import atomic_path
+from clmot_qd.visualization.report.kept import read_objects, read_qualities, write_objects, write_qualities
+from clmot_qd.visualization.report.rules import is_track_map, rules_of, scored_classes
 from clmot_qd.visualization.report.tracked import Embedded, Tracked, first_frames, pictures_of
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 CACHE = "report_cache"
-_EMBEDDINGS = "true_boxes.npz"
-_COLUMNS = ("ids", "frames", "videos", "labels")
-_RULES = ("distractors", "protocol", "iou_thr")
+_EMBEDDINGS, _QUALITIES = "true_boxes.npz", "embedding_quality.npz"
+_MANY_PAIRS = 10**8  # a few seconds
 
 #: Shows progress of what it is told: (frames done, frames in all).
 Bar = Callable[[str], AbstractContextManager[FrameProgress]]
@@ -71,13 +69,16 @@ class ModelSource:
     max_frames: int | None = None
 
 
-def track_run(source: ModelSource, bar: Bar, note: Callable[[str], None]) -> Tracked:
+def track_run(
+    source: ModelSource, bar: Bar, note: Callable[[str], None], say: Callable[[str], None] = lambda line: None
+) -> Tracked:
     """Detect, embed and track the test set of a configuration, as far as that is not kept already.
 
     Args:
         source: The model.
         bar: See :data:`Bar`.
         note: Is told what the page cannot show, and why.
+        say: Is told what takes long and has no bar.
 
     Raises:
         InputError: Configuration, checkpoint or data are missing or do not fit, or the tracker needs the network.
@@ -87,21 +88,20 @@ def track_run(source: ModelSource, bar: Bar, note: Callable[[str], None]) -> Tra
     tracker = _build_tracker(config)
     whole = read_cocovid(evaluator["ann_file"])
     truth = first_frames(whole, source.max_frames)
-    classes = classes_of(evaluator, truth)
-    folder, objects = _find(source, config, truth, classes, bar, note)
+    classes = scored_classes(evaluator, truth)
+    truth.require_scorable(classes)  # before the network runs
+    folder, objects = _find(source, config, truth, classes, bar, note, say)
     videos = CacheFolder(folder)
     numbers = truth.class_numbers(videos.classes or classes)
     empty = [name for name in truth.sequences if name not in videos]
     if empty:
         note(f"{folder} has no detections of {len(empty)} videos, which count as empty; first: {empty[0]}")
     tracks = {name: _track(name, videos, tracker, truth, numbers) for name in truth.sequences}
-    rules = {key: evaluator[key] for key in _RULES if key in evaluator}
-    if evaluator["type"] == "TrackMapMetric":
+    if is_track_map(evaluator):
         note("TAO's track mAP is not shown: scores are those of the protocol 'plain', over all predictions")
-        rules = {"protocol": "plain"}
     pictures = pictures_of(whole, image_root(config.test_dataloader.dataset))
     told = f"{source.checkpoint or source.detections}, {config.model.tracker['type']}"
-    return Tracked(truth, tracks, classes, rules, pictures, told, objects)
+    return Tracked(truth, tracks, classes, rules_of(evaluator), pictures, told, objects)
 
 
 def _build_tracker(config: Config) -> Any:
@@ -137,6 +137,7 @@ def _find(
     classes: Sequence[str],
     bar: Bar,
     note: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> tuple[Path, Embedded | None]:
     """Return the folder with the detections and, if they are wanted and to be had, embeddings of the true boxes."""
     if source.checkpoint is None:
@@ -147,19 +148,38 @@ def _find(
         return source.detections, None
     kept = source.cache / _key(source, config, classes)
     detections = source.detections or kept / "detections"
-    objects = _read_objects(kept / _EMBEDDINGS) if source.embeddings else None
+    objects = read_objects(kept / _EMBEDDINGS) if source.embeddings else None
     detected = source.detections is not None or _complete(detections, truth)
-    if detected and (objects is not None or not source.embeddings):
-        return detections, objects
-    videos = _Videos(config, truth)
-    if not detected:
-        with bar("detecting") as tell:
-            fill_cache(detections, videos, source.checkpoint, progress=tell)
-    if source.embeddings:
-        objects = _embed(videos, source.checkpoint, classes, bar, note)
-        if objects is not None:
-            _write_objects(kept / _EMBEDDINGS, objects)
-    return detections, objects
+    if not detected or (objects is None and source.embeddings):
+        videos = _Videos(config, truth)
+        if not detected:
+            with bar("detecting") as tell:
+                fill_cache(detections, videos, source.checkpoint, progress=tell)
+        if objects is None and source.embeddings:
+            objects = _embed(videos, source.checkpoint, classes, bar, note)
+            if objects is not None:
+                write_objects(kept / _EMBEDDINGS, objects)
+                (kept / _QUALITIES).unlink(missing_ok=True)
+    return detections, None if objects is None else _measured(objects, kept / _QUALITIES, note, say)
+
+
+def _measured(
+    objects: Embedded, path: Path, note: Callable[[str], None], say: Callable[[str], None]
+) -> Embedded | None:
+    """Return the embeddings with their qualities, which take long where there are many boxes, and are kept."""
+    known = read_qualities(path)
+    if known is None:
+        boxes = np.bincount(objects.objects.labels).astype(object)
+        pairs = int((boxes * (boxes - 1) // 2).sum()) * (1 if len(boxes) == 1 else 2)  # each, then all together
+        if pairs > _MANY_PAIRS:
+            say(f"comparing {pairs / 1e9:.1f} billion pairs of {len(objects.objects.ids):,} embeddings, once")
+        try:
+            known = objects.qualities
+        except InputError as error:  # a value that is not finite
+            note(f"Embeddings are not shown: {error}")
+            return None
+        write_qualities(path, known)
+    return replace(objects, measured=known)
 
 
 class _Videos(ConfiguredVideos):
@@ -208,22 +228,3 @@ def _complete(folder: Path, truth: GroundTruth) -> bool:
         )
     except InputError:
         return False
-
-
-def _write_objects(path: Path, embedded: Embedded) -> None:
-    objects = embedded.objects
-    columns: dict[str, Any] = {name: getattr(objects, name) for name in _COLUMNS}
-    columns |= {"classes": np.array(objects.classes, dtype=np.str_), "names": np.array(embedded.videos, dtype=np.str_)}
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        np.savez(handle, embeds=objects.embeds[TRAINED], **columns)
-
-
-def _read_objects(path: Path) -> Embedded | None:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            columns = {name: arrays[name] for name in _COLUMNS}
-            classes = tuple(map(str, arrays["classes"]))
-            objects = TrueObjects(embeds={TRAINED: arrays["embeds"]}, classes=classes, **columns)
-            return Embedded(objects, tuple(map(str, arrays["names"])))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # not there or damaged: it is made again
-        return None

@@ -12,24 +12,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from clmot_qd.apis.embedding_quality_report import ALL_CLASSES
 from clmot_qd.errors import InputError
 from clmot_qd.files import write_text
 from clmot_qd.visualization.report import figures
+from clmot_qd.visualization.report.comparison import compare
 from clmot_qd.visualization.report.facts import package_versions
 from clmot_qd.visualization.report.figures import Picture
 from clmot_qd.visualization.report.history import History
 from clmot_qd.visualization.report.projection import project
 from clmot_qd.visualization.report.tables import (
     COMPARED,
+    METRICS,
     NOTHING,
+    Column,
     Table,
-    comparison_tables,
     embedding_table,
     score_tables,
     show,
     switch_table,
 )
+from clmot_qd.visualization.report.texts import printable
 from clmot_qd.visualization.report.thumbnails import SwitchPicture, choose_switches, picture_switches
 from clmot_qd.visualization.report.timeline import Switch, Timeline
 from clmot_qd.visualization.report.timeline_chart import Chart, css_color, draw_timeline
@@ -88,6 +90,7 @@ class _Section:
     curves: Picture | None = None
     headline: Sequence[tuple[str, str, str]] = ()
     tables: Sequence[Table] = ()
+    columns: Sequence[Column] = METRICS
     charts: Sequence[Chart] = ()
     charts_left_out: int = 0
     switch_count: int = 0
@@ -108,15 +111,16 @@ def write_report(runs: Sequence[ReportRun], out: str | Path, title: str = "", li
     check_packages()
     if not runs:
         raise InputError("report: no run to show")
-    sections = [_section(run, limits or Limits()) for run in runs]
+    limits = limits or Limits()
+    sections = [_section(run, limits) for run in runs]
     page = {
         "title": title or f"Tracking report: {', '.join(run.name for run in runs)}",
         "made": datetime.now().strftime("%Y-%m-%d %H:%M"),
         "versions": f"{package_versions()}, Python {platform.python_version()}",
         "sections": sections,
-        "comparison": _comparison(runs) if len(runs) > 1 else None,
+        "comparison": compare(runs, limits.classes) if len(runs) > 1 else None,
     }
-    write_text(out, _render(page))
+    write_text(out, printable(_render(page)))
     return Path(out)
 
 
@@ -193,43 +197,6 @@ def _add_embeddings(section: _Section, embedded: Embedded, limits: Limits) -> No
         section.notes.append("No t-SNE: there are too few boxes with an identity.")
         return
     section.map, section.map_left_out = figures.embedding_map(projection), projection.left_out
-
-
-def _comparison(runs: Sequence[ReportRun]) -> dict[str, Any]:
-    scored = {run.name: run.tracked for run in runs if run.tracked is not None}
-    histories = {run.name: run.history for run in runs if run.history is not None}
-    alike = {name: tracked for name, tracked in scored.items() if _same_task(tracked, next(iter(scored.values())))}
-    notes = [f"{name} has no tracks, so it has no row." for name in (run.name for run in runs) if name not in scored]
-    notes += [
-        f"{name} was scored on other data than the first run, so it has no row." for name in scored if name not in alike
-    ]
-    tables = comparison_tables({name: tracked.scores for name, tracked in alike.items()}) if len(alike) > 1 else []
-    tables += _compared_embeddings(alike)
-    curves = figures.compared_curves(histories) if len(histories) > 1 else None
-    return {"tables": tables, "curves": curves, "notes": notes}
-
-
-def _compared_embeddings(runs: Mapping[str, Tracked]) -> list[Table]:
-    """A row for each run, over all classes."""
-    known = {name: run.embedded.qualities for name, run in runs.items() if run.embedded is not None}
-    if len(known) < 2:
-        return []
-    overall = {name: found.get(ALL_CLASSES) or next(iter(found.values())) for name, found in known.items()}
-    areas = {name: figures.roc_area(quality) for name, quality in overall.items()}
-    return [embedding_table(overall, areas, "run")]
-
-
-def _same_task(one: Tracked, two: Tracked) -> bool:
-    """Whether two runs were scored on the same frames and objects of the same classes."""
-    if list(one.classes) != list(two.classes) or one.truth.sequences.keys() != two.truth.sequences.keys():
-        return False
-    for name, first in one.truth.sequences.items():
-        second = two.truth.sequences[name]
-        if first.frames.tolist() != second.frames.tolist() or len(first.boxes) != len(second.boxes):
-            return False
-        if not (first.boxes.bboxes == second.boxes.bboxes).all() or not (first.boxes.ids == second.boxes.ids).all():
-            return False
-    return True
 
 
 def _render(page: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ class Projection:
     Args:
         points: (n, 2).
         identities: (n,) index into ``names``.
-        names: Sequence and identity.
+        names: Sequence, class where there are several, and identity.
         left_out: How many identities are not shown.
     """
 
@@ -56,7 +56,10 @@ def project(embedded: Embedded, most_identities: int = 20, most_boxes: int = 40,
     perplexity = min(_PERPLEXITY, (len(vectors) - 1) / 3)
     # Of vectors of unit length the squared distance is 2 - 2 times the cosine similarity.
     points = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
-    names = [f"{embedded.videos[video]}: {identity}" for video, _, identity in identities[np.sort(order)].tolist()]
+    several = len(np.unique(objects.labels)) > 1
+    kinds = [f"{name} " if several else "" for name in objects.classes]
+    shown = identities[np.sort(order)].tolist()
+    names = [f"{embedded.videos[video]}: {kinds[label]}{identity}" for video, label, identity in shown]
     numbers = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
     return Projection(points, numbers, names, len(identities) - len(rows))
 

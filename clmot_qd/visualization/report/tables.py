@@ -87,6 +87,7 @@ METRICS = (
     Column("GT_IDs", "objects"),
 )
 COMPARED = METRICS[:9]
+OVER_CLASSES = "percentages are means, counts are sums"
 
 
 def score_tables(scores: TrackScores) -> list[Table]:
@@ -98,7 +99,7 @@ def score_tables(scores: TrackScores) -> list[Table]:
         rows.append(_row(CLASS_AVERAGE, scores.overall(BACKEND), total=True))
         combined = scores.combined.get(BACKEND, {})
         rows += [_row(name, parts[OVERALL], total=True) for name, parts in combined.items()]
-        tables.append(Table("All classes", "class", METRICS, rows))
+        tables.append(Table(f"All classes ({CLASS_AVERAGE}: {OVER_CLASSES})", "class", METRICS, rows))
     for name, parts in classes.items():
         rows = [_row(sequence, row) for sequence, row in parts.items() if sequence != OVERALL]
         rows.append(_row("all sequences", parts[OVERALL], total=True))
@@ -122,15 +123,18 @@ def _sortable(scores: Scores, name: str) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def comparison_tables(runs: Mapping[str, TrackScores]) -> list[Table]:
-    """Return a table with a row per run, and for HOTA, IDF1 and IDSW one with a column per run.
+def comparison_tables(runs: Mapping[str, TrackScores], most_classes: int) -> list[Table]:
+    """Return a table with a row per run, and for HOTA, IDF1 and IDSW of each class one with a column per run.
 
     Args:
         runs: Name -> scores, of the same sequences and classes. Differences are to the first one.
+        most_classes: The first so many classes have tables of their own.
     """
     overall = {name: scores.overall(BACKEND) for name, scores in runs.items()}
-    tables = [Table("All sequences, mean over the classes", "run", COMPARED, _compared_rows(overall, COMPARED))]
-    for class_name, parts in next(iter(runs.values())).by_backend[BACKEND].items():
+    classes = next(iter(runs.values())).by_backend[BACKEND]
+    caption = "All sequences" if len(classes) == 1 else f"All sequences and {len(classes)} classes ({OVER_CLASSES})"
+    tables = [Table(caption, "run", COMPARED, _compared_rows(overall, COMPARED))]
+    for class_name, parts in list(classes.items())[:most_classes]:
         for metric in COMPARED:
             if metric.name in ("HOTA", "IDF1", "IDSW"):
                 rows = [_sequence_row(runs, class_name, sequence, metric) for sequence in parts]

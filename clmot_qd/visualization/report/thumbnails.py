@@ -108,7 +108,8 @@ def _region(image: Image, corner: FloatArray, side: float) -> Image:
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     way = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
     if scale < 1:  # warping has no averaging of its own
-        image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=way)  # type: ignore[assignment]
+        size = [max(1, round(pixels * scale)) for pixels in (image.shape[1], image.shape[0])]
+        image = cv2.resize(image, size, interpolation=way)  # type: ignore[assignment]
         matrix = np.array([[1, 0, -corner[0] * scale], [0, 1, -corner[1] * scale]])
     crop = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderValue=(224, 224, 224))
     return np.ascontiguousarray(crop, dtype=np.uint8)

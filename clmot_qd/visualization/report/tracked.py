@@ -28,14 +28,27 @@ Pictures = Mapping[tuple[str, int], Path]
 
 @dataclass(frozen=True)
 class Embedded:
-    """Embeddings at the true boxes; ``videos`` are the names that ``objects.videos`` numbers."""
+    """Embeddings at the true boxes.
+
+    Args:
+        objects: The boxes and their embeddings.
+        videos: The names that ``objects.videos`` numbers.
+        measured: Their ``qualities``, if known.
+    """
 
     objects: TrueObjects
     videos: Sequence[str]
+    measured: Mapping[str, EmbeddingQuality] | None = None
 
     @cached_property
     def qualities(self) -> dict[str, EmbeddingQuality]:
-        """How well they tell identities apart: class, or "all classes" where there are several -> quality."""
+        """How well they tell identities apart: class, or "all classes" where there are several -> quality.
+
+        Raises:
+            InputError: An embedding has a value that is not finite.
+        """
+        if self.measured is not None:
+            return dict(self.measured)
         from clmot_qd.apis.embedding_quality import GAPS
         from clmot_qd.apis.embedding_quality_report import TRAINED, quality_by_class
 
