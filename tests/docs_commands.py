@@ -11,16 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+from docs_configs import check_options, check_rows, classes_of_pages, plain
 from docs_pages import PAGES, blocks_of
 from locations import REPOSITORY
 
-from clmot_qd.apis.running import load_config, parse_options
+from clmot_qd.apis.detections import require_options
+from clmot_qd.app.models import parse_model
 from clmot_qd.errors import InputError
 
 # Commands of others, which no test here can check: what follows them is theirs.
-FOREIGN = ("pip", "source", "ruff", "ffmpeg", "mypy", "mim download", "mim install", "python -m pytest", "python -c")
 FOREIGN = (
-    *FOREIGN,
+    *("pip", "source", "ruff", "ffmpeg", "mypy", "mim download", "mim install", "python -m pytest", "python -c"),
     "python -m mkdocs",
     "mim train mmdet",
     "mim search",
@@ -93,25 +94,48 @@ def files_of_the_pages() -> frozenset[str]:
 
 
 def check_config(arguments: argparse.Namespace, command: str) -> None:
-    """The configuration that a command names is packaged, or one that a page has told to write; options fit it."""
-    name = getattr(arguments, "config", None)
-    if not isinstance(name, str) or name in PLACEHOLDERS or Path(name).name in files_of_the_pages():
-        return
+    """What a command names is there: configurations (packaged, or written by a page), their keys, trackers."""
     try:
-        load_with(name, tuple(getattr(arguments, "cfg_options", None) or ()))
+        for name in configs_of(arguments):
+            if not is_of_a_reader(name):
+                check_options(name, tuple(getattr(arguments, "cfg_options", None) or ()))
+        check_trackers(arguments)
     except InputError as error:
         raise AssertionError(f"{command}: {error}") from None
 
 
-@functools.cache
-def load_with(name: str, options: tuple[str, ...]) -> int:
-    """Load a configuration with options; returns for how many epochs it trains."""
-    return load_config(name, parse_options(list(options))).train_cfg.max_epochs
+def configs_of(arguments: argparse.Namespace) -> list[str]:
+    """All configurations that a command names; a report's ``-`` stands for the one in the run's folder."""
+    named = getattr(arguments, "config", None) or []
+    models = [parse_model(text).config for text in getattr(arguments, "model", None) or []]
+    return [name for name in ([named] if isinstance(named, str) else named) if name != "-"] + models
+
+
+def is_of_a_reader(name: str) -> bool:
+    """Whether the reader has this configuration: it stands for any, or a page has told to write it."""
+    return name in PLACEHOLDERS or Path(name).name in files_of_the_pages()
+
+
+def check_trackers(arguments: argparse.Namespace) -> None:
+    """Trackers of ``--row`` and ``--tracker`` are there and have the arguments that they are given.
+
+    Raises:
+        InputError: One is not, or has not.
+    """
+    config = next(iter(configs_of(arguments)), None)
+    packaged = None if config is None or is_of_a_reader(config) else config
+    check_rows(packaged, getattr(arguments, "row", None) or [])
+    pairs = [pair for key in ("option", "grid", "space") for pair in getattr(arguments, key, None) or []]
+    if pairs:
+        own = plain(packaged).model.tracker.type if packaged else "JDETracker"
+        tracker = getattr(arguments, "tracker", None) or own
+        if tracker not in classes_of_pages():
+            require_options(tracker, [pair.partition("=")[0] for pair in pairs])
 
 
 def check_checkpoint(text: str) -> None:
     """``work_dirs/NAME/epoch_N.pth`` is what training the configuration NAME leaves."""
     for name, epoch in re.findall(r"work_dirs/([\w.-]+)/epoch_(\d+)\.pth", text):
         if f"{name}.py" not in files_of_the_pages():
-            epochs = load_with(name, ())
+            epochs = plain(name).train_cfg.max_epochs
             assert epochs == int(epoch), f"{name} trains {epochs} epochs: {text}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import cv2
 import pytest
 import torch
 from docs_commands import caller, check_checkpoint, check_config, parse
+from docs_configs import wrong_types
 from docs_pages import PAGES, Block, all_blocks, blocks_of, commands_of
+from locations import REPOSITORY
 
 from clmot_qd.datasets.demo_scenes import DemoSettings, make_demo_data
 
@@ -20,6 +23,7 @@ CONFIG = "clmot_tiny_demo"
 QUICK = ("get_started.md",)
 
 BASH = all_blocks("bash")
+PYTHON = all_blocks("python")
 PAGES_THAT_RUN = [page for page in PAGES if any(block.kind == "run" for block in blocks_of(page))]
 
 
@@ -31,6 +35,15 @@ def place(block: Block) -> str:
 def test_every_block_of_commands_has_a_marker(block: Block) -> None:
     assert block.kind, f"{block.place}: write <!-- run: demo --> or <!-- needs: WHAT --> on the line above"
     assert block.kind == "run" or block.what, f"{block.place}: <!-- needs: --> does not say what"
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=place)
+def test_every_block_of_python_has_a_marker_or_a_file_name(block: Block) -> None:
+    assert block.kind or block.file_name, (
+        f"{block.place}: write <!-- run -->, <!-- run: demo --> or <!-- needs: WHAT --> on the line above, "
+        "or the name of its file as the first comment"
+    )
+    assert block.kind != "needs" or block.what, f"{block.place}: <!-- needs: --> does not say what"
 
 
 def test_every_scenario_is_known() -> None:
@@ -48,17 +61,88 @@ def test_tools_understand_every_command(block: Block) -> None:
             check_config(arguments, f"{block.place}: {command}")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mim run clmot_qd report run-a run-b --config clmot_tiny_demo clmot_tiny_nope",
+        "mim test clmot_qd clmot_tiny_demo.py --cfg-options model.tracker.gate_thrr=50",
+        "mim test clmot_qd clmot_tiny_demo.py --cfg-options model.trackr.x=1",
+        "mim test clmot_qd clmot_tiny_demo.py --cfg-options model.tracker.gate_thr=5 model.tracker.type=ByteTracker",
+        "mim train clmot_qd clmot_tiny_demo.py --cfg-options train_dataloader.batchsize=4",
+        "mim train clmot_qd clmot_tiny_demo.py --cfg-options load_form=x.pth",
+        "mim train clmot_qd clmot_tiny_demo.py --cfg-options train_dataloader.dataset.pipeline.0.sizes=4",
+        "mim run clmot_qd app --model CL=nope,x.pth",
+        "mim run clmot_qd app --model clmot_tiny_demo",
+        "mim run clmot_qd compare_trackers clmot_tiny_demo x.pth --row jde gate_thr=50 type=Nope",
+        "mim run clmot_qd compare_trackers clmot_tiny_demo x.pth --row jde gate_thrr=50",
+        "mim run clmot_qd track_detections --det a.txt --out b.txt --option gate_thrr=5",
+        "mim run clmot_qd tune_tracker --det a --gt b --out c --config qdtrack_tiny_demo --grid gate_thr=5,6",
+    ],
+)
+def test_what_is_misspelt_is_found(command: str) -> None:
+    arguments = parse(command)
+    assert arguments is not None
+    with pytest.raises(AssertionError, match="mim "):
+        check_config(arguments, command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mim run clmot_qd report run-a run-b --config - clmot_tiny_demo",
+        "mim test clmot_qd clmot_tiny_demo.py --cfg-options model.tracker.gate_thr=50 model.tracker.low_conf_thr=0.1",
+        "mim train clmot_qd clmot_tiny_demo.py --cfg-options train_dataloader.num_workers=0 load_from=x.pth",
+        "mim run clmot_qd app --model CL=clmot_tiny_demo,x.pth",
+        "mim run clmot_qd compare_trackers clmot_tiny_demo x.pth --row jde gate_thr=50 --row b type=BiSoftmaxTracker",
+    ],
+)
+def test_what_is_right_passes(command: str) -> None:
+    arguments = parse(command)
+    assert arguments is not None
+    check_config(arguments, command)
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=place)
+def test_types_and_arguments_in_configurations_exist(block: Block) -> None:
+    assert not wrong_types(block.text), block.place
+
+
+def test_a_wrong_type_or_argument_is_found() -> None:
+    assert wrong_types('dict(type="JDETrackr")') == ["JDETrackr"]
+    assert wrong_types('[dict(x=dict(type="JDETracker", conf_thrr=1, conf_thr=1))]') == ["JDETracker(conf_thrr=)"]
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``tools/demo.sh`` leaves, but small: drawn data, weights, a video."""
+    """What ``tools/demo.sh`` leaves, but small: drawn data, weights, result files, a tracked video."""
     folder = tmp_path_factory.mktemp("docs-demo")
     settings = DemoSettings(train_sequences=3, train_frames=8, test_sequences=2, test_frames=12, figures=6, speed=0.5)
-    make_demo_data(folder / "demo_out" / "data", settings)
-    for name in ("run", f"{CONFIG}-seed0"):
-        (folder / "demo_out" / name).mkdir()
-        write_weights(folder / "demo_out" / name / "final.pth")
-    write_video(folder / "demo_out" / "data" / "test" / "DEMO-test-01" / "img1", folder / "street.mp4")
+    data, run_dir = folder / "demo_out" / "data", folder / "demo_out" / f"{CONFIG}-seed0"
+    make_demo_data(data, settings)
+    for made in (run_dir, folder / "demo_out" / "results", folder / "demo_out" / "tracked"):
+        made.mkdir()
+    write_weights(run_dir / "final.pth")
+    write_video(data / "test" / "DEMO-test-01" / "img1", folder / "demo_out" / "tracked" / "tracks.mp4")
+    for truth in sorted(data.glob("test/*/gt/gt.txt")):
+        rows = "".join(f"{','.join(row.split(',')[:6])},0.9,-1,-1,-1\n" for row in truth.read_text().splitlines())
+        (folder / "demo_out" / "results" / f"{truth.parents[1].name}.txt").write_text(rows)
     return folder
+
+
+def test_the_demo_leaves_what_the_pages_use(demo: Path) -> None:
+    """Nothing lies in the folder that ``tools/demo.sh`` would not have written there."""
+    script = (REPOSITORY / "tools" / "demo.sh").read_text()
+    defaults = dict(re.findall(r"^(\w+)=\$\{\w+:-(\w+)\}$", script, flags=re.M))
+    for name in ("run", *defaults):
+        value = defaults.get(name) or re.search(rf'^{name}="(.*)"$', script, flags=re.M)[1]
+        script = script.replace(f"${name}", value)
+    for path in demo.rglob("*"):
+        inside = path.relative_to(demo)
+        if path.is_file() and inside.parts[1] not in ("data", "results"):
+            assert f'"{inside}"' in script, f"the demo does not write {inside}"
+    assert '--out "demo_out/data"' in script
+    assert '--out-dir "demo_out/results"' in script
+    assert {path.name for path in demo.iterdir()} == {"demo_out"}
 
 
 def write_weights(path: Path) -> None:

@@ -7,9 +7,11 @@ python tools/track_video.py rtsp://camera/stream --config CONFIG --checkpoint CH
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
+SHOWN = ("id", "class", "score")
 OUTPUTS = ("mot", "cocovid", "video", "frames", "sheet")
 
 
@@ -28,6 +30,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"of {', '.join(OUTPUTS)} (default: %(default)s)",
     )
     parser.add_argument("--no-video", action="store_true", help="write the text file alone, as --outputs mot")
+    parser.add_argument(
+        "--show",
+        nargs="*",
+        choices=SHOWN,
+        metavar="WHAT",
+        help=f"beside each box, of {', '.join(SHOWN)} (default: all; the class where there are several)",
+    )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     parser.add_argument(
         "--batch-size", type=int, default=1, metavar="N", help="frames detected at once (default: %(default)s)"
@@ -63,16 +72,26 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    from clmot_qd.apis.addresses import is_address
     from clmot_qd.apis.class_filters import parse_score_thresholds
     from clmot_qd.apis.frame_sources import open_source
     from clmot_qd.apis.inferencer import TrackingInferencer
+    from clmot_qd.apis.result_folder import check_folder
     from clmot_qd.apis.running import load_config, parse_options
     from clmot_qd.apis.score_threshold import score_options
+    from clmot_qd.apis.track_files import check_arguments, name_of
 
+    outputs = ["mot"] if args.no_video else list(dict.fromkeys(args.outputs))
+    check_arguments(outputs, args.max_frames, args.fps, args.show)
+    given = int(args.source) if args.source.isdecimal() else args.source
+    out_dir = args.out_dir or os.path.join("tracked", name_of(given))
+    check_folder(out_dir)
     options = parse_options(args.cfg_options)
     if args.conf_thr is not None:
         options |= score_options(load_config(args.config, options), args.conf_thr)
-    source = open_source(int(args.source) if args.source.isdecimal() else args.source, args.fps, args.reconnect)
+    # What is sent as it happens is opened last: loading the model takes longer than a camera waits for its reader.
+    waits = not isinstance(given, int) and not is_address(given)
+    source = open_source(given, args.fps, args.reconnect) if waits else None
     session = TrackingInferencer(
         args.config,
         args.checkpoint,
@@ -84,8 +103,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         keep_classes=args.classes,
     )
     print(session.checkpoint_note, file=sys.stderr)
-    outputs = ["mot"] if args.no_video else list(dict.fromkeys(args.outputs))
-    for path in session.track(source, args.out_dir, outputs=outputs, max_frames=args.max_frames):
+    source = source or open_source(given, args.fps, args.reconnect)
+    options_of_files = dict(outputs=outputs, max_frames=args.max_frames, show=args.show)
+    for path in session.track(source, out_dir, **options_of_files):
         print(f"wrote {path}")
     return 0
 

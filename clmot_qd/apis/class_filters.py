@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -30,8 +31,8 @@ def score_thresholds(wanted: float | Mapping[str, float] | None, classes: Sequen
     values = dict(wanted) if isinstance(wanted, Mapping) else {}
     scores = values if isinstance(wanted, Mapping) else {"": wanted}
     for name, score in scores.items():
-        if not 0 <= score <= 1:
-            raise InputError(f"score_thr{f' of {name!r}' if name else ''} = {score}: must lie between 0 and 1")
+        if isinstance(score, bool) or not isinstance(score, Real) or not 0 <= score <= 1:
+            raise InputError(f"score_thr{f' of {name!r}' if name else ''} = {score!r}: must lie between 0 and 1")
     if not isinstance(wanted, Mapping):
         return np.full(len(classes) or MANY, wanted, dtype=np.float32)
     thresholds = np.zeros(len(classes), dtype=np.float32)
@@ -47,6 +48,8 @@ def label_numbers(wanted: Sequence[str] | None, classes: Sequence[str]) -> np.nd
     """
     if wanted is None:
         return None
+    if not isinstance(wanted, Iterable):
+        raise InputError(f"keep_classes = {wanted!r}: give a list of class names")
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     if not names:
         raise InputError("keep_classes: names no class; leave it out to keep all")

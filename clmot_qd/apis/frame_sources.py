@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import configparser
 import glob
-import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from clmot_qd.apis.addresses import camera_number, is_address, is_live_address
+from clmot_qd.apis.arguments import check_rate
 from clmot_qd.apis.video_capture import Capture, LiveSource, VideoFileSource
 from clmot_qd.errors import InputError
 
 Frame = npt.NDArray[np.uint8]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".mpg", ".mpeg", ".wmv"})
 DEFAULT_FPS = 30.0
 """Frame rate of pictures that come without one."""
 RECONNECT_SECONDS = 30.0
@@ -80,12 +83,15 @@ def open_source(
         InputError: nothing is there, it holds no frame, or it cannot be read; while iterating: a picture that cannot
             be read or differs in size.
     """
-    if fps is not None and not (math.isfinite(fps) and fps > 0):
-        raise InputError(f"fps = {fps}: must be a positive number")
+    check_rate(fps)
     if not reconnect_seconds >= 0:
         raise InputError(f"reconnect_seconds = {reconnect_seconds}: must not be negative")
-    if isinstance(path, int) or "://" in str(path):
-        return _open_address(path if isinstance(path, int) else str(path), fps, reconnect_seconds)
+    if isinstance(path, Integral):
+        return _open_address(camera_number(path), fps, reconnect_seconds)
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"source {path!r}: give a file, a folder, a glob, an address or a camera's number")
+    if is_address(path):
+        return _open_address(str(path), fps, reconnect_seconds)
     text = os.fspath(path)
     if os.path.isdir(text):
         return _ImageSource(_pictures_in(Path(text)), text, fps)
@@ -94,13 +100,36 @@ def open_source(
         return _ImageSource([Path(text)], text, fps) if is_picture else VideoFileSource(text, fps)
     if glob.has_magic(text):
         return _ImageSource(_pictures_of_glob(text), text, fps)
-    raise InputError(f"{text}: no such file or folder")
+    raise InputError(f"{text}: {_why_nothing(text)}")
+
+
+def opened_source(source: Any, fps: float | None = None) -> Any:
+    """The frames of whatever a user may give: opened, or the iterable as it is.
+
+    Args:
+        source: See :func:`open_source`; or an iterable of frames, what was opened already among them.
+        fps: See :func:`open_source`.
+
+    Raises:
+        InputError: See :func:`open_source`; or it is nothing of the kind.
+    """
+    if isinstance(source, (str, os.PathLike, Integral)) or not isinstance(source, Iterable):
+        return open_source(source, fps)  # type: ignore[arg-type]
+    if isinstance(source, np.ndarray) and source.ndim < 4:
+        raise InputError(f"source: one array of shape {source.shape}; give a list of frames, or call update for each")
+    return source
+
+
+def _why_nothing(path: str) -> str:
+    if os.path.exists(path):
+        return "a device or a pipe, no file; a camera is given by its number (/dev/video0 by 0)"
+    return "no such file or folder"
 
 
 def _open_address(address: str | int, fps: float | None, reconnect_seconds: float) -> FrameSource:
-    """A recording behind an address says how long it is; what does not is live."""
+    """A recording behind an address says how long it is; what does not is live, and so is what only streams carry."""
     capture = Capture(address)
-    if isinstance(address, str) and capture.number(cv2.CAP_PROP_FRAME_COUNT):
+    if isinstance(address, str) and not is_live_address(address) and capture.number(cv2.CAP_PROP_FRAME_COUNT):
         capture.release()
         return VideoFileSource(address, fps)
     return LiveSource(address, capture, fps, reconnect_seconds)
@@ -111,16 +140,22 @@ def _open_address(address: str | int, fps: float | None, reconnect_seconds: floa
 
 def _pictures_in(folder: Path) -> list[Path]:
     names = [item for item in folder.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(item)]
+    names = [item for item in names if not item.is_dir()]
     if not names:
         raise InputError(f"{folder}: holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
-    return sorted(names, key=_natural_key)
+    return sorted(names, key=natural_key)
 
 
 def _pictures_of_glob(pattern: str) -> list[Path]:
-    names = [Path(name) for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
+    names = sorted(Path(name) for name in glob.glob(pattern, recursive=True) if os.path.isfile(name))
     if not names:
         raise InputError(f"{pattern}: matches no file")
-    return sorted(names, key=_natural_key)
+    for name in names:
+        if name.suffix.lower() in VIDEO_SUFFIXES:
+            raise InputError(
+                f"{pattern}: a glob takes pictures, and it matches {name.name}; give one video by its name"
+            )
+    return sorted(names, key=natural_key)
 
 
 def _is_hidden(path: Path) -> bool:
@@ -128,23 +163,37 @@ def _is_hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
 
-def _natural_key(path: Path) -> list[tuple[int, str]]:
+def natural_key(path: str | os.PathLike[str]) -> list[tuple[int, str]]:
     """Sort key under which runs of digits count as numbers; the text itself breaks ties (``1.jpg``, ``01.jpg``)."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts] + [(-1, str(path))]
+    text = os.fspath(path)
+    # Of numbers without leading zeros the longer one is larger; Python reads none of thousands of digits.
+    parts = enumerate(re.split("([0-9]+)", text))
+    numbers = [(len(part.lstrip("0")), part.lstrip("0")) if index % 2 else (-1, part) for index, part in parts]
+    return [*numbers, (-1, text)]
 
 
 class _ImageSource:
-    """Pictures as frames."""
+    """Pictures as frames.
+
+    Attributes:
+        files: The pictures.
+        file_names: The same, from the folder that holds them all; with slashes.
+    """
 
     is_live = False
 
     def __init__(self, paths: Sequence[Path], name: str, fps: float | None) -> None:
         self._paths = list(paths)
+        self.files = tuple(self._paths)
         height, width = _read_picture(self._paths[0]).shape[:2]
         self.name = name
         self.size = (width, height)
         self.fps = fps or _fps_of_seqinfo(self._paths[0].parent) or DEFAULT_FPS
+
+    @property
+    def file_names(self) -> list[str]:
+        top = os.path.commonpath([path.parent for path in self._paths])
+        return [Path(os.path.relpath(path, top)).as_posix() for path in self._paths]
 
     def stop(self) -> None:
         """Nothing to wake up: pictures do not keep anybody waiting."""

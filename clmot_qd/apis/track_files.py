@@ -6,21 +6,25 @@ import logging
 import re
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import chain
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from clmot_qd.apis.frame_sources import DEFAULT_FPS, open_source
+from clmot_qd.apis.addresses import is_address, public_name
+from clmot_qd.apis.arguments import check_rate, whole_number
+from clmot_qd.apis.frame_sources import DEFAULT_FPS, opened_source
 from clmot_qd.apis.progress import frame_bar
+from clmot_qd.apis.result_folder import check_not_source, only_run_in
 from clmot_qd.apis.running import make_folder
 from clmot_qd.apis.track_outputs import OUTPUTS, Clip, MotText, Output
-from clmot_qd.apis.tracking_session import Frame, SessionProgress, Source, TrackingSession
-from clmot_qd.apis.video_capture import public_name
+from clmot_qd.apis.tracking_session import Frame, SessionProgress, Source, TrackingSession, check_frame
 from clmot_qd.errors import InputError
 
+SHOWN = ("id", "class", "score")
 TRAIL_SECONDS = 1.5
 SMALL_PICTURE = 640  # pictures narrower than this are enlarged before drawing, so that ids stay readable
 
@@ -36,11 +40,13 @@ def track_to_files(
     max_frames: int | None = None,
     progress: SessionProgress | None = None,
     fps: float | None = None,
+    show: Sequence[str] | None = None,
 ) -> list[Path]:
     """Track ``source`` from its beginning and write what was found, as the frames come.
 
     Ctrl-C (or SIGTERM) ends a camera or a stream as its own end would, with complete files; of anything else it leaves
-    what an error leaves: ``tracks.partial.txt`` with all frames so far, and nothing else.
+    what an error leaves: ``tracks.partial.txt`` with all frames so far, and nothing else. SIGTERM then leaves the
+    program by SystemExit, unless the caller handles it; in threads other than the main one it works as always.
 
     Args:
         session: Detector and tracker.
@@ -52,50 +58,88 @@ def track_to_files(
         max_frames: Stop after this many frames; None goes to the end.
         progress: Is told frames done and frames in all (None where not known); by default a bar on standard error.
         fps: Frame rate of the video file; the source's own by default.
+        show: What stands beside each box in the pictures, of ``'id'``, ``'class'``, ``'score'``; by default all, the
+            class only where there are several.
 
     Returns:
         The files, in the order of ``outputs``.
 
     Raises:
-        InputError: The source cannot be read or the files cannot be written; the message says where what was tracked
-            until then can be found.
+        InputError: The source cannot be read or the files cannot be written, and the message says where what was
+            tracked until then can be found; the files would replace the source; another run writes to the folder.
     """
-    _check_arguments(outputs, max_frames)
-    opened = open_source(source, fps) if isinstance(source, (str, PathLike, int)) else source
+    check_arguments(outputs, max_frames, fps, show)
+    opened = opened_source(source, fps)
     folder = Path(out_dir) if out_dir is not None else Path("tracked") / name_of(source)
-    make_folder(folder)
     frames, clip = _describe(opened, source, folder, session.classes, max_frames, fps)
     writers: list[Output] = [OUTPUTS[name](clip) for name in outputs]
+    check_not_source((place for writer in writers for place in (writer.path, writer.partial)), _files_of(opened))
+    make_folder(folder)
+    with only_run_in(folder):
+        drawer = _drawer(clip, show) if any(writer.needs_drawing for writer in writers) else None
+        _write(session, opened, frames, clip, writers, max_frames, progress, drawer)
+    return [writer.path for writer in writers]
+
+
+def _write(
+    session: TrackingSession,
+    opened: Any,
+    frames: Iterable[Frame],
+    clip: Clip,
+    writers: Sequence[Output],
+    max_frames: int | None,
+    progress: SessionProgress | None,
+    drawer: Any,
+) -> None:
+    """Track into the opened outputs; an error says what is left of it."""
     try:
         with ExitStack() as stack:
-            show = progress or stack.enter_context(frame_bar())
+            told = progress or stack.enter_context(frame_bar())
             stopped = stack.enter_context(_ends_on_signal(opened))
             # The text is finished first, so that it is there even if the others do not fit on the disk.
             for writer in sorted(writers, key=lambda entry: isinstance(entry, MotText)):
                 stack.enter_context(writer)
-            _run(session, frames, clip, writers, max_frames, show, stopped)
+            _run(session, frames, clip, writers, max_frames, told, stopped, drawer)
     except (InputError, OSError) as error:
-        raise InputError(f"{_reason(error, folder)}; {_what_is_left(writers)}") from error
+        raise InputError(f"{_reason(error, clip.folder)}; {_what_is_left(writers)}") from error
     except BaseException:
         logger.warning("stopped; %s", _what_is_left(writers))
         raise
-    return [writer.path for writer in writers]
+
+
+def _files_of(opened: Any) -> Sequence[str | PathLike[str]]:
+    """The files that a source reads; an iterable of frames does not say."""
+    return getattr(opened, "files", ()) if hasattr(opened, "fps") else ()
 
 
 def name_of(source: Any) -> str:
     """A folder name for the results of a source: its own name; of a MOT image folder the sequence's."""
     named = source if isinstance(source, (str, PathLike)) else getattr(source, "name", source)
-    if isinstance(named, int):
+    if isinstance(named, Integral):
         return f"camera_{named}"
-    path = Path(public_name(str(named) if isinstance(named, (str, PathLike)) else "frames"))
-    if path.name in ("img1", "images"):
-        path = path.resolve().parent
-    return re.sub(r"[^\w.-]+", "_", path.stem if path.suffix else path.name).strip("_") or "video"
+    text = str(named) if isinstance(named, (str, PathLike)) else "frames"
+    path = Path(public_name(text))
+    if not is_address(text) and (not path.name.strip(".") or path.name in ("img1", "images")):
+        path = path.resolve()  # what ".." is called
+        path = path.parent if path.name in ("img1", "images") else path
+    # A folder's name is whole with its dots, and so is a host's: only files have suffixes.
+    whole = path.is_dir() or (is_address(text) and len(path.parts) == 2)
+    return re.sub(r"[^\w.-]+", "_", path.name if whole else path.stem).strip("_.") or "video"
 
 
-def _check_arguments(outputs: Sequence[str], max_frames: int | None) -> None:
-    if max_frames is not None and max_frames < 1:
-        raise InputError(f"max_frames = {max_frames}: must be at least 1")
+def check_arguments(
+    outputs: Sequence[str], max_frames: int | None, fps: float | None = None, show: Sequence[str] | None = None
+) -> None:
+    """Check what can be checked before anything is opened.
+
+    Raises:
+        InputError: See :func:`track_to_files`.
+    """
+    check_rate(fps)
+    if max_frames is not None:
+        whole_number("max_frames", max_frames, 1)
+    if show is not None and (isinstance(show, str) or not {*show} <= {*SHOWN}):
+        raise InputError(f"show = {show!r}: give a list of {', '.join(SHOWN)}")
     if not outputs or isinstance(outputs, str) or len({*outputs}) < len(outputs):
         raise InputError(f"outputs = {outputs!r}: give a list of different names of {', '.join(OUTPUTS)}")
     for name in outputs:
@@ -109,15 +153,15 @@ def _describe(
     """The frames, and what is known of them before they are read."""
     name = name_of(source)
     if hasattr(opened, "fps"):
-        return opened, Clip(folder, name, fps or opened.fps, opened.size, classes, _length(opened, max_frames))
-    iterator = iter(opened)
-    first = next(iterator, None)
-    if first is None:
-        raise InputError("the source holds no frame")
-    size = (first.shape[1], first.shape[0])
-    return _readable(chain([first], iterator)), Clip(
-        folder, name, fps or DEFAULT_FPS, size, classes, _length(opened, max_frames)
-    )
+        known = (_length(opened, max_frames), getattr(opened, "file_names", ()))
+        return opened, Clip(folder, name, fps or opened.fps, opened.size, classes, *known)
+    readable = _readable(opened)
+    for first in readable:
+        check_frame(first, 0)
+        size = (first.shape[1], first.shape[0])
+        clip = Clip(folder, name, fps or DEFAULT_FPS, size, classes, _length(opened, max_frames))
+        return chain([first], readable), clip
+    raise InputError("the source holds no frame")
 
 
 def _readable(frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -143,57 +187,65 @@ def _run(
     clip: Clip,
     writers: Sequence[Output],
     max_frames: int | None,
-    show: SessionProgress,
+    told: SessionProgress,
     stopped: threading.Event,
+    drawer: Any,
 ) -> None:
     """Track, draw and write until the frames end or somebody stops them."""
-    drawer = _drawer(clip) if any(writer.needs_drawing for writer in writers) else None
     number = 0
     with closing(session.stream_frames(frames, max_frames)) as pairs:
         for number, (frame, tracks) in enumerate(pairs, start=1):
             drawn = None if drawer is None else drawer.draw(frame, tracks)
             for writer in writers:
                 writer.add(number, tracks, drawn)
-            show(number, clip.length)
+            told(number, clip.length)
             if stopped.is_set():
                 break
     if not number:
         raise InputError(f"{clip.name}: holds no frame")
 
 
-def _drawer(clip: Clip) -> Any:
+def _drawer(clip: Clip, show: Sequence[str] | None) -> Any:
     from clmot_qd.visualization import TrackDrawer
 
     scale = max(1.0, round(SMALL_PICTURE / clip.size[0]))
     trail = max(4, round(TRAIL_SECONDS * clip.fps))
-    names = clip.classes if len(clip.classes) > 1 else None
-    return TrackDrawer(trail, class_names=names, scale=scale)
+    wanted = {*show} if show is not None else {*SHOWN} - ({"class"} if len(clip.classes) < 2 else set())
+    names = clip.classes if "class" in wanted else None
+    return TrackDrawer(trail, names, show_scores="score" in wanted, scale=scale, show_ids="id" in wanted)
 
 
 @contextmanager
 def _ends_on_signal(opened: Any) -> Iterator[threading.Event]:
-    """Let the first Ctrl-C or SIGTERM end a live source; the second one works as always."""
+    """Let the first Ctrl-C or SIGTERM end a live source; others, and the second one, stop by an exception."""
     stopped = threading.Event()
-    if not getattr(opened, "is_live", False) or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    before = {number: handler for number, handler in before.items() if handler is not None}  # None: not of Python
+    # Python's own way with SIGTERM ends the process on the spot, with temporary files left behind.
+    at_once = {number: _leave if handler is signal.SIG_DFL else handler for number, handler in before.items()}
 
     def end(number: int, frame: Any) -> None:
-        restore()
+        _handle(at_once)
         stopped.set()
         opened.stop()
 
-    for number in before:
-        signal.signal(number, end)
+    _handle(dict.fromkeys(before, end) if getattr(opened, "is_live", False) else at_once)
     try:
         yield stopped
     finally:
-        restore()
+        _handle(before)
+
+
+def _handle(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _leave(number: int, frame: Any) -> None:
+    raise SystemExit(128 + number)
 
 
 def _reason(error: InputError | OSError, folder: Path) -> str:
@@ -206,7 +258,6 @@ def _what_is_left(writers: Sequence[Output]) -> str:
     """Where the user finds what was tracked until now."""
     for writer in writers:
         if isinstance(writer, MotText) and writer.frames:
-            done = "all" if writer.path.exists() and not writer.partial.exists() else f"the {writer.frames}"
-            place = writer.path if done == "all" else writer.partial
-            return f"{done} frames tracked so far are in {place}"
+            place = writer.path if writer.done else writer.partial
+            return f"{'all' if writer.done else f'the {writer.frames}'} frames tracked so far are in {place}"
     return "nothing was tracked until then" if any(isinstance(w, MotText) for w in writers) else "no file was written"

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,13 @@ import numpy as np
 from clmot_qd.apis.track_table import stack_tracks
 from clmot_qd.apis.tracking_session import Frame
 from clmot_qd.datasets.mot_text import format_tracks
+from clmot_qd.errors import InputError
 from clmot_qd.files import atomic_path
 from clmot_qd.geometry import xyxy_to_xywh
 from clmot_qd.trackers import Tracks
 
 SHEET_FRAMES, SHEET_COLUMNS = 12, 3
+SHEET_WIDTH = 640
 JPEG_QUALITY = 92
 
 
@@ -41,6 +44,7 @@ class Clip:
         size: (width, height).
         classes: Names by label.
         length: Number of frames; None where it is not known.
+        file_names: Of the pictures that it consists of; empty where it is no pictures.
     """
 
     folder: Path
@@ -49,6 +53,7 @@ class Clip:
     size: tuple[int, int]
     classes: tuple[str, ...]
     length: int | None
+    file_names: Sequence[str] = ()
 
 
 class Output(AbstractContextManager, Protocol):
@@ -57,6 +62,8 @@ class Output(AbstractContextManager, Protocol):
     path: Path
     """Its final name."""
     needs_drawing: bool
+    partial: Path
+    """Its name until it is complete."""
 
     def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
         """Append a frame; ``number`` counts from 1."""
@@ -74,6 +81,7 @@ class MotText:
         self.path = clip.folder / "tracks.txt"
         self.partial = clip.folder / "tracks.partial.txt"
         self.frames = 0
+        self.done = False
         self._class_ids = range(1, len(clip.classes) + 1) if len(clip.classes) > 1 else None
         self._handle: IO[bytes] | None = None
 
@@ -103,17 +111,21 @@ class MotText:
         self._handle.close()
         if kind is None:
             os.replace(self.partial, self.path)
+            self.done = True
         elif not self.frames:
             self.partial.unlink(missing_ok=True)
 
 
 class CocoVid:
-    """``tracks.json``: one video in CocoVID with ``instance_id`` and ``score``; ``frame_id`` counts from 0."""
+    """``tracks.json``: one video in CocoVID with ``instance_id`` and ``score``; ``frame_id`` counts from 0.
+
+    ``file_name`` is the picture's own; of a video, where there is none, the one that the output ``frames`` gives.
+    """
 
     needs_drawing = False
 
     def __init__(self, clip: Clip) -> None:
-        self.path = clip.folder / "tracks.json"
+        self.path = self.partial = clip.folder / "tracks.json"
         self._clip = clip
         self._stack = ExitStack()
         self._frames = self._boxes = 0
@@ -159,7 +171,8 @@ class CocoVid:
             self._handle.write('"images": [')
             for index in range(self._frames):
                 image: dict[str, Any] = dict(id=index + 1, video_id=1, frame_id=index, mot_frame_id=index + 1, **size)
-                entry = json.dumps(image | dict(file_name=f"{index + 1:06d}.jpg"))
+                known = index < len(clip.file_names)
+                entry = json.dumps(image | dict(file_name=clip.file_names[index] if known else f"{index + 1:06d}.jpg"))
                 self._handle.write(("," if index else "") + "\n" + entry)
             self._handle.write("\n]}\n")
 
@@ -170,9 +183,12 @@ class DrawnVideo:
     needs_drawing = True
 
     def __init__(self, clip: Clip) -> None:
-        from clmot_qd.apis.video_io import VideoWriter
+        try:
+            from clmot_qd.apis.video_io import VideoWriter
+        except ImportError as error:
+            raise InputError(f"tracks.mp4: needs PyAV ({error}): pip install av, or choose other outputs") from error
 
-        self.path = clip.folder / "tracks.mp4"
+        self.path = self.partial = clip.folder / "tracks.mp4"
         self._writer: Any = VideoWriter(self.path, fps=clip.fps)
 
     def __enter__(self) -> DrawnVideo:
@@ -198,12 +214,12 @@ class DrawnFrames:
 
     def __init__(self, clip: Clip) -> None:
         self.path = clip.folder / "frames"
-        self._partial = clip.folder / "frames.partial"
+        self.partial = clip.folder / "frames.partial"
 
     def __enter__(self) -> DrawnFrames:
         """Begin with an empty folder."""
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir()
+        shutil.rmtree(self.partial, ignore_errors=True)
+        self.partial.mkdir()
         return self
 
     def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
@@ -211,7 +227,7 @@ class DrawnFrames:
         assert drawn is not None
         done, data = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         assert done
-        (self._partial / f"{number:06d}.jpg").write_bytes(data.tobytes())
+        (self.partial / f"{number:06d}.jpg").write_bytes(data.tobytes())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -222,9 +238,9 @@ class DrawnFrames:
             for old in self.path.iterdir():
                 if re.fullmatch(r"\d{6,}\.jpg", old.name):
                     old.unlink()
-            for picture in self._partial.iterdir():
+            for picture in self.partial.iterdir():
                 os.replace(picture, self.path / picture.name)
-        shutil.rmtree(self._partial, ignore_errors=True)
+        shutil.rmtree(self.partial, ignore_errors=True)
 
 
 class Sheet:
@@ -233,7 +249,7 @@ class Sheet:
     needs_drawing = True
 
     def __init__(self, clip: Clip) -> None:
-        self.path = clip.folder / "contact_sheet.png"
+        self.path = self.partial = clip.folder / "contact_sheet.png"
         self._chosen = _spread(clip.length)
         self._pictures: list[tuple[int, Frame]] = []
         self._stride = 1
@@ -246,7 +262,7 @@ class Sheet:
         """Keep the picture if it is its turn."""
         assert drawn is not None
         if (number - 1) % self._stride == 0 if self._chosen is None else number in self._chosen:
-            self._pictures.append((number, drawn))
+            self._pictures.append((number, _at_most(drawn, SHEET_WIDTH)))
         if self._chosen is None and len(self._pictures) > 2 * SHEET_FRAMES:
             # The length is not known: keep every second picture and go on twice as far apart.
             self._pictures, self._stride = self._pictures[::2], 2 * self._stride
@@ -263,6 +279,14 @@ class Sheet:
         shown = [self._pictures[i] for i in keep]
         captions = [f"frame {number}" for number, _ in shown]
         save_png(self.path, contact_sheet([picture for _, picture in shown], SHEET_COLUMNS, captions))
+
+
+def _at_most(picture: Frame, width: int) -> Frame:
+    """The picture, made smaller if it is wider than ``width`` pixels."""
+    if picture.shape[1] <= width:
+        return picture
+    size = (width, max(1, round(picture.shape[0] * width / picture.shape[1])))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _spread(total: int | None) -> set[int] | None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clmot_qd.apis.arguments import whole_number
 from clmot_qd.apis.class_filters import label_numbers, score_thresholds
 from clmot_qd.errors import InputError
 from clmot_qd.trackers import Tracks
@@ -88,12 +89,9 @@ class TrackingSession(ABC):
         keep_classes: Sequence[str] | None = None,
         prefetch: int = 8,
     ) -> None:
-        for name, value, least in (("batch_size", batch_size, 1), ("prefetch", prefetch, 0)):
-            if value < least:
-                raise InputError(f"{name} = {value}: must be at least {least}")
         self.classes: tuple[str, ...] = tuple(classes)
-        self.batch_size = batch_size
-        self.prefetch = prefetch
+        self.batch_size = whole_number("batch_size", batch_size, 1)
+        self.prefetch = whole_number("prefetch", prefetch, 0)
         self._thresholds = score_thresholds(score_thr, self.classes)
         self._kept_labels = label_numbers(keep_classes, self.classes)
         self.detections: FrameDetections | None = None
@@ -178,20 +176,23 @@ class TrackingSession(ABC):
         max_frames: int | None = None,
         progress: SessionProgress | None = None,
         fps: float | None = None,
+        show: Sequence[str] | None = None,
     ) -> list[Path]:
         """Track ``source`` and write what was found; see :func:`clmot_qd.apis.track_files.track_to_files`."""
         from clmot_qd.apis.track_files import track_to_files
 
-        return track_to_files(self, source, out_dir, outputs=outputs, max_frames=max_frames, progress=progress, fps=fps)
+        return track_to_files(
+            self, source, out_dir, outputs=outputs, max_frames=max_frames, progress=progress, fps=fps, show=show
+        )
 
     # --------------------------------------------------------------------------------------------------------- insides
     def _frames_of(self, source: Source, max_frames: int | None) -> Generator[Frame]:
         """The frames of any source; those that are opened here are read ahead."""
-        from clmot_qd.apis.frame_sources import open_source
+        from clmot_qd.apis.frame_sources import opened_source
         from clmot_qd.apis.prefetch import read_ahead
 
-        opened = open_source(source) if isinstance(source, (str, os.PathLike, int)) else source
-        frames = _first(opened, max_frames)
+        opened = opened_source(source)
+        frames = _first(opened, None if max_frames is None else whole_number("max_frames", max_frames, 1))
         if hasattr(opened, "fps") and self.prefetch:
             frames = read_ahead(frames, self.prefetch)
         with closing(frames):
@@ -206,8 +207,7 @@ class TrackingSession(ABC):
                 yield frame
 
     def _check(self, frame: Frame, number: int) -> None:
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or not frame.size:
-            raise InputError(f"frame {number}: needs (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
+        check_frame(frame, number)
         if self._size is not None and self._size != frame.shape[:2]:
             raise InputError(
                 f"frame {number}: is {frame.shape[1]}x{frame.shape[0]}, the frames before it are "
@@ -223,6 +223,18 @@ class TrackingSession(ABC):
         tracks = self._associate(detections, self._frame_id)
         self._frame_id += 1
         return tracks if self._kept_labels is None else tracks.select(np.isin(tracks.labels, self._kept_labels))
+
+
+def check_frame(frame: Any, number: int) -> None:
+    """Refuse what is no frame.
+
+    Raises:
+        InputError: Not a (H, W, 3) array of uint8 with some pixels.
+    """
+    if not isinstance(frame, np.ndarray):
+        raise InputError(f"frame {number}: needs (H, W, 3) uint8, got {type(frame).__name__}")
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or not frame.size:
+        raise InputError(f"frame {number}: needs (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
 
 
 def _first(frames: Iterable[Frame], count: int | None) -> Generator[Frame]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from clmot_qd.apis.addresses import is_address, public_name
 from clmot_qd.errors import InputError
 
 Frame = npt.NDArray[np.uint8]
@@ -25,6 +25,8 @@ TIMEOUT_MILLISECONDS = 10_000
 """How long connecting to an address, and waiting for one frame of it, may take."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a lost stream is connected again; each pause is twice as long as the one before."""
+SLACK_SECONDS, SLACK_SHARE = 3.0, 0.05
+"""By how much the end of a recording may miss the length that was announced, which sound and rounding move."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,11 +77,6 @@ def _silent_opencv() -> Iterator[None]:
         control.setLogLevel(before)
 
 
-def public_name(source: str | int) -> str:
-    """The source as messages may show it: an address without user and password."""
-    return re.sub(r"://[^/@]*@", "://", str(source))
-
-
 class VideoFileSource:
     """A video that has an end: a file, or a recording behind an address.
 
@@ -87,8 +84,12 @@ class VideoFileSource:
         source: Path or address.
         fps: Overrides the file's own frame rate.
 
+    Attributes:
+        files: The file, if it is one.
+
     Raises:
-        InputError: It cannot be opened, or its first frame cannot be decoded.
+        InputError: It cannot be opened, or its first frame cannot be decoded; while iterating: the connection to an
+            address was lost.
     """
 
     is_live = False
@@ -98,13 +99,16 @@ class VideoFileSource:
         self.name = public_name(source)
         capture = Capture(source)
         first = capture.read()
-        own_fps, count = capture.number(cv2.CAP_PROP_FPS), capture.number(cv2.CAP_PROP_FRAME_COUNT)
+        own_fps, about = capture.number(cv2.CAP_PROP_FPS), capture.number(cv2.CAP_PROP_FRAME_COUNT)
         capture.release()
         if first is None:
             raise InputError(f"{self.name}: cannot be read as a video: {_why_not(source)}")
         self.size = (first.shape[1], first.shape[0])
         self.fps = fps or own_fps or UNKNOWN_FPS
-        self._count = round(count) if count else None
+        self._count = _stored_count(source)
+        # Where the container does not store the number, OpenCV multiplies duration and rate: a duration in disguise.
+        self._seconds = about / own_fps if about and own_fps else None
+        self.files = () if is_address(source) else (source,)
 
     def stop(self) -> None:
         """Nothing to wake up: a file does not keep anybody waiting."""
@@ -115,17 +119,32 @@ class VideoFileSource:
         return self._count
 
     def __iter__(self) -> Iterator[Frame]:
-        done = 0
+        done, seconds = 0, 0.0
         fit = _SizeKeeper(self.name, self.size)
         capture = Capture(self._source)
         try:
             while (frame := capture.read()) is not None:
                 yield fit(frame)
                 done += 1
+                seconds = (capture.number(cv2.CAP_PROP_POS_MSEC) or 0.0) / 1000
         finally:
             capture.release()
-        if self._count is not None and done < self._count:
-            logger.warning("%s: %d of %d frames could be read; the file may be cut off", self.name, done, self._count)
+        self._check_end(done, seconds)
+
+    def _check_end(self, done: int, seconds: float) -> None:
+        """Tell a video that stopped early from one that is over; ``seconds``: where its last frame lies."""
+        lacks = self._count is not None and done < self._count
+        if not is_address(self._source):
+            if lacks:
+                what = "%s: %d of %d frames could be read; the file may be cut off"
+                logger.warning(what, self.name, done, self._count)
+            return
+        whole, reached = f"{self._count} frames", f"{done}"
+        if self._count is None and self._seconds is not None:
+            lacks = seconds < (1 - SLACK_SHARE) * self._seconds - SLACK_SECONDS
+            whole, reached = f"{self._seconds:.1f} seconds", f"{seconds:.1f}"
+        if lacks:
+            raise InputError(f"{self.name}: connection lost after {reached} of {whole}; start again, or download it")
 
 
 class LiveSource:
@@ -224,6 +243,24 @@ class _SizeKeeper:
         shrinks = size[0] > self._size[0]
         scaled = cv2.resize(frame, self._size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         return np.asarray(scaled, dtype=np.uint8)
+
+
+def _stored_count(source: str) -> int | None:
+    """The number of frames, if the container stores it; None elsewhere, and without PyAV.
+
+    Of MP4 and MOV alone: others write it down before they know, or leave frames out that they count.
+    """
+    try:
+        import av
+    except ImportError:
+        return None
+    limit = TIMEOUT_MILLISECONDS / 1000 if is_address(source) else None
+    try:
+        with av.open(source, timeout=limit) as container:
+            stored = bool({"mp4", "mov"} & {*container.format.name.split(",")})
+            return container.streams.video[0].frames or None if stored else None
+    except (av.FFmpegError, OSError, IndexError):
+        return None
 
 
 def _why_silent(source: str | int) -> str:

@@ -43,6 +43,11 @@ class TrackedFrames:
             for frame in sample.video_data_samples:
                 self._take_frame(frame, classes)
 
+    def missing(self) -> tuple[list[str], list[str]]:
+        """(videos that were asked for by name and did not come, those that came) since the last :meth:`sheets`."""
+        wanted = [] if isinstance(self.videos, int) else [name for name in self.videos if name not in self._seen]
+        return wanted, list(self._seen)
+
     def sheets(self) -> Iterator[tuple[str, Image]]:
         """(video, RGB sheet) of all videos seen since the last call, which are forgotten."""
         collected, self._sheets, self._seen = self._sheets, {}, {}

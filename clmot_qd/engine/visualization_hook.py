@@ -75,6 +75,7 @@ class TrackingVisualizationHook(Hook):
         self.view_width = view_width
         self._tracked = TrackedFrames(videos, frames, view_width, ground_truth)
         self._off: set[str] = set()
+        self._told_missing = False
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Draw the batch if it is due, before the model has touched it."""
@@ -114,10 +115,22 @@ class TrackingVisualizationHook(Hook):
 
     def _add_sheets(self, runner: Runner) -> None:
         """Steps count as those of the metrics do: the epochs done, or the iterations."""
+        self._warn_of_missing(runner)
         step = runner.epoch if runner.log_processor.by_epoch else runner.iter
         for video, sheet in self._tracked.sheets():
             name = re.sub(r"[^\w.-]+", "-", video)  # it becomes part of a file name
             runner.visualizer.add_image(f"tracks_{name}", sheet, step=step)
+
+    def _warn_of_missing(self, runner: Runner) -> None:
+        """Say once which videos that were named did not come, and which there are."""
+        missing, there = self._tracked.missing()
+        if not missing or not there or self._told_missing:
+            return
+        self._told_missing = True
+        known = ", ".join(there[:8]) + (", ..." if len(there) > 8 else "")
+        runner.logger.warning(
+            f"TrackingVisualizationHook: videos: {', '.join(missing)}: not among those tested here ({known})"
+        )
 
     def _safely(self, runner: Runner, kind: str, draw: Callable[[], None]) -> None:
         """Run ``draw`` on the first process; after a failure never again in this run."""

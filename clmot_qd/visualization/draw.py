@@ -25,6 +25,10 @@ Colour = tuple[int, int, int]
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 PALETTE_SIZE = 24
+SPREAD_LABELS = 30
+"""More labels than these are not moved apart: that takes longer than all the drawing, and finds no room."""
+SMALLEST_FONT, CROWD_FONT = 0.33, 0.7
+"""Size of letters at least; of many labels, times that of few."""
 DARK: Colour = (24, 24, 24)
 PALE: Colour = (248, 248, 248)
 
@@ -62,6 +66,7 @@ class TrackDrawer:
         class_names: Sequence[str] | None = None,
         show_scores: bool = False,
         scale: float = 1.0,
+        show_ids: bool = True,
     ) -> None:
         """Choose what is drawn.
 
@@ -70,6 +75,7 @@ class TrackDrawer:
             class_names: names by label index; given, they are written behind the id.
             show_scores: write the detection score, too.
             scale: enlarge the picture by this factor before drawing, so that labels fit small pictures.
+            show_ids: write the identity.
 
         Raises:
             InputError: a number is out of its range, or supervision is not installed.
@@ -83,6 +89,7 @@ class TrackDrawer:
         self.class_names = class_names
         self.show_scores = show_scores
         self.scale = scale
+        self.show_ids = show_ids
         self.reset()
 
     def reset(self) -> None:
@@ -106,7 +113,7 @@ class TrackDrawer:
         return np.asarray(enlarged, dtype=np.uint8)
 
     def _label(self, tracks: Tracks, row: int) -> str:
-        words = [str(int(tracks.instances_id[row]))]
+        words = [str(int(tracks.instances_id[row]))] if self.show_ids else []
         if self.class_names is not None:
             words.append(class_name(self.class_names, int(tracks.labels[row])))
         if self.show_scores:
@@ -136,13 +143,11 @@ class _Annotators:
         dark = sv.BoxAnnotator(color=_sv_colour(DARK), thickness=style.line + 2)
         boxes = sv.BoxAnnotator(thickness=style.line, color_lookup=_by_track(), **colours)
         self._boxes = [dark, boxes] if style.halo else [boxes]
+        self._font = style.font
         self._labels = sv.LabelAnnotator(
             text_color=inks,
-            text_scale=style.font,
-            text_thickness=max(1, round(style.font * 1.6)),
             text_padding=max(3, round(6 * style.font)),  # room for letters that reach below the line
             color_lookup=_by_track(),
-            smart_position=True,
             **colours,
         )
 
@@ -151,12 +156,40 @@ class _Annotators:
         found = tracks.to_supervision()
         found.xyxy = np.clip(found.xyxy * np.float32(scale), -FAR, FAR)
         if self._trace is not None:
+            _forget_old_points(self._trace.trace)
             canvas = self._trace.annotate(canvas, found)
         # On whole pixels, the outermost ones inside the box.
         found.xyxy = np.round(found.xyxy - np.array([0, 0, 1, 1], np.float32))
         for annotator in self._boxes:
             canvas = annotator.annotate(canvas, found)
-        return np.asarray(self._labels.annotate(canvas, found, labels=labels), dtype=np.uint8)
+        if any(labels):
+            canvas = self._write(canvas, found, labels)
+        return np.asarray(canvas, dtype=np.uint8)
+
+    def _write(self, canvas: Image, found: Any, labels: list[str]) -> Image:
+        """Labels above the boxes; few of them are moved apart, many are written small."""
+        few = len(labels) <= SPREAD_LABELS
+        annotator = self._labels
+        annotator.smart_position = few
+        annotator.text_scale = self._font if few else max(SMALLEST_FONT, CROWD_FONT * self._font)
+        annotator.text_thickness = max(1, round(annotator.text_scale * 1.6))
+        if not few:
+            # Plates begin at a corner of the box: those that would leave the picture begin earlier.
+            sizes = [cv2.getTextSize(text, FONT, annotator.text_scale, annotator.text_thickness)[0] for text in labels]
+            plates = np.array(sizes, np.float32) + 2 * annotator.text_padding
+            room = np.array([canvas.shape[1], canvas.shape[0]], np.float32) - [1, 1]
+            corners = np.minimum(found.xyxy[:, :2], room - plates * [1, 0])
+            found.xyxy[:, :2] = np.maximum(corners, plates * [0, 1])
+        return np.asarray(annotator.annotate(canvas, found, labels=labels), dtype=np.uint8)
+
+
+def _forget_old_points(trace: Any) -> None:
+    """Drop what is older than the trail: supervision looks only once as many frames with tracks have come.
+
+    Without, a track that comes back after a gap is joined to where it was long ago.
+    """
+    kept = trace.frame_id > trace.current_frame_id - trace.max_size
+    trace.frame_id, trace.xy, trace.tracker_id = trace.frame_id[kept], trace.xy[kept], trace.tracker_id[kept]
 
 
 class _Style(NamedTuple):
@@ -170,7 +203,7 @@ class _Style(NamedTuple):
     @classmethod
     def of(cls, shape: tuple[int, int]) -> _Style:
         side = min(shape)
-        font = float(np.clip(side / 1300, 0.33, 3.0))
+        font = float(np.clip(side / 1300, SMALLEST_FONT, 3.0))
         return cls(line=max(1, round(side / 360)), halo=side >= 360, font=font, margin=max(2, side // 300))
 
 

@@ -14,6 +14,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+import supervision
 from stub_session import SquareSession, scene
 
 from clmot_qd.apis.track_files import name_of, track_to_files
@@ -122,6 +123,9 @@ def test_the_bar_goes_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFi
         ("x/clip-1", "clip-1"),
         (Path("x/clip-1"), "clip-1"),
         (0, "camera_0"),
+        (np.int64(3), "camera_3"),
+        ("rtsp://192.168.1.10", "192.168.1.10"),
+        (".hidden", "hidden"),
         ("rtsp://user:secret@host:554", "host_554"),
         ("rtsp://user:secret@host/street", "street"),
         ([], "frames"),
@@ -131,9 +135,73 @@ def test_result_folder_names(source: Any, name: str) -> None:
     assert name_of(source) == name
 
 
+def test_folders_keep_their_dots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """cam.1 and cam.2 are two cameras, and ".." is called as it is elsewhere."""
+    inner = tmp_path / "street" / "cam.1"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert [name_of(name) for name in (".", "..", inner, "../cam.1", "../cam.2")] == [
+        "cam.1",
+        "street",
+        "cam.1",
+        "cam.1",
+        "cam",
+    ]
+
+
+def test_pictures_keep_their_names_in_json(tmp_path: Path) -> None:
+    clip = tmp_path / "clip"
+    for number, name in enumerate(["a/7.png", "a/8.png", "b/7.png"]):
+        (clip / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(clip / name), scene(number))
+
+    def names(source: Any) -> list[str]:
+        written = SquareSession().track(source, tmp_path / "out", outputs=["cocovid"], progress=silent)
+        return [image["file_name"] for image in json.loads(written[0].read_text())["images"]]
+
+    assert names(clip / "a") == ["7.png", "8.png"]
+    assert names(f"{clip}/*/*.png") == ["a/7.png", "a/8.png", "b/7.png"]
+    assert names(FRAMES[:2]) == ["000001.jpg", "000002.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "show", "labels"),
+    [
+        (("left", "right"), None, {"1 left 0.90", "2 right 0.60"}),
+        (("thing",), None, {"1 0.90", "2 0.60"}),
+        (("left", "right"), ["id"], {"1", "2"}),
+        (("left", "right"), ["score", "class"], {"left 0.90", "right 0.60"}),
+    ],
+)
+def test_what_stands_beside_the_boxes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: tuple[str, ...], show: Any, labels: set[str]
+) -> None:
+    seen: set[str] = set()
+    original = supervision.LabelAnnotator.annotate
+    monkeypatch.setattr(
+        supervision.LabelAnnotator,
+        "annotate",
+        lambda self, *args, labels: (seen.update(labels), original(self, *args, labels=labels))[1],
+    )
+    SquareSession(classes).track(FRAMES[:1], tmp_path, outputs=["frames"], progress=silent, show=show)
+    assert seen == labels
+
+
+def test_large_pictures_are_made_small_before_they_are_kept(tmp_path: Path) -> None:
+    with Sheet(Clip(tmp_path, "clip", 10.0, (1920, 1080), ("a",), 5)) as sheet:
+        for number in range(1, 6):
+            sheet.add(number, Tracks.empty(), np.zeros((1080, 1920, 3), np.uint8))
+        assert {picture.shape for _, picture in sheet._pictures} == {(360, 640, 3)}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (dict(max_frames=1.5), "max_frames = 1.5: must be a whole number"),
+        (dict(max_frames="3"), "max_frames = '3': must be a whole number"),
+        (dict(fps=0), "fps = 0: must be a positive number"),
+        (dict(fps="a"), "fps = 'a': must be a positive number"),
+        (dict(show=["ids"]), "show = .*: give a list of id, class, score"),
         (dict(max_frames=0), "max_frames = 0"),
         (dict(outputs=["mot", "gif"]), "output 'gif' is unknown; choose from mot, cocovid, video, frames, sheet"),
         (dict(outputs=[]), "outputs"),
@@ -203,6 +271,14 @@ def test_text_alone_needs_no_library_for_pictures(tmp_path: Path, monkeypatch: p
     with pytest.raises(InputError, match="pip install supervision"):
         SquareSession().track(FRAMES[:2], tmp_path / "b", outputs=["video"], progress=silent)
     assert names_in(tmp_path / "b") == []
+
+
+def test_without_pyav_the_video_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "clmot_qd.apis.video_io", raising=False)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(InputError, match="pip install av"):
+        SquareSession().track(FRAMES[:2], tmp_path, progress=silent)
+    assert SquareSession().track(FRAMES[:2], tmp_path, outputs=["mot", "frames"], progress=silent)
 
 
 def test_the_log_is_quiet_when_all_goes_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -58,7 +60,7 @@ def test_what_was_tracked_before_an_error_can_be_read(tmp_path: Path, size: int)
 
 
 def test_an_error_in_the_first_frame_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nothing was tracked until then"):
+    with pytest.raises(InputError, match=r"frame 0: needs \(H, W, 3\) uint8, got \(4, 4\) uint8"):
         SquareSession().track(iter([np.zeros((4, 4), np.uint8)]), tmp_path, outputs=ALL, progress=silent)
     assert names_in(tmp_path) == []
 
@@ -205,6 +207,34 @@ def test_ctrl_c_ends_a_camera_with_complete_files(tmp_path: Path, number: int) -
     with av.open(str(written[2])) as container:
         assert sum(1 for _ in container.decode(video=0)) == 6
     assert [signal.getsignal(entry) for entry in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+TERMINATED = """
+import os, signal, sys
+from pathlib import Path
+from stub_session import SquareSession, scene
+from test_track_files_failures import ALL, Endless
+
+def end(done, total):
+    if done == 4:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+class Deaf(Endless):
+    def stop(self):
+        os.kill(os.getpid(), signal.SIGTERM)  # the second one comes at once
+
+source = Deaf() if sys.argv[2] == "live" else [scene(number) for number in range(3000)]
+SquareSession().track(source, sys.argv[1], outputs=ALL, progress=end)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "live"])
+def test_sigterm_from_python_leaves_no_temporary_files(tmp_path: Path, kind: str) -> None:
+    """Nobody handles the signal there; of a camera, the second one is what an end at once means."""
+    command = [sys.executable, "-c", TERMINATED, str(tmp_path / "out"), kind]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)}, capture_output=True)
+    assert done.returncode == 143, done.stderr.decode()[-2000:]
+    assert names_in(tmp_path / "out") == ["tracks.partial.txt"]
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:

@@ -173,6 +173,22 @@ def test_names_of_videos_become_names_of_files(monkeypatch: pytest.MonkeyPatch) 
     assert names == ["tracks_city-cam-1_3", "tracks_MOT17-02_3", "tracks_city-cam-1_7", "tracks_MOT17-02_7"]
 
 
+def test_videos_that_there_are_not_are_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hook, runner = TrackingVisualizationHook(videos=["nosuch", "a"]), at(7, epoch=3)
+    runner.log_processor = SimpleNamespace(by_epoch=True)
+    for _ in range(2):
+        hook._tracked._seen = {"a": 3, "b": 3}
+        hook.after_val_epoch(runner)
+    found = [record.message for record in caplog.records]
+    assert found == ["TrackingVisualizationHook: videos: nosuch: not among those tested here (a, b)"]
+    by_number = TrackingVisualizationHook(videos=5)
+    by_number._tracked._seen = {"a": 3}
+    by_number.after_val_epoch(runner)
+    assert len(caplog.records) == 1
+
+
 def test_one_line_switches_it_on(tmp_path: Path) -> None:
     written = tmp_path / "mine.py"
     written.write_text('_base_ = ["clmot_qd::demo/clmot_tiny_demo.py", "clmot_qd::_base_/visualization.py"]\n')

@@ -78,6 +78,20 @@ def test_label_plates_stay_inside(box: tuple[float, float, float, float]) -> Non
     assert plate_size(box) == pytest.approx(plate_size((100, 100, 150, 180)), rel=0.15)
 
 
+def test_plates_of_crowds_stay_inside_too() -> None:
+    """Forty tracks in the left middle, and one in a corner: its plate is as large as elsewhere."""
+
+    def plate(box: tuple[float, float, float, float]) -> int:
+        crowd = {24 * key: (2.0, 100.0, 10.0, 120.0) for key in range(40)}
+        drawn = TrackDrawer(trail_frames=0, class_names=["person"]).draw(grey(480, 640), tracks(crowd | {11: box}))
+        colour = (np.abs(drawn.astype(int) - id_color(11)).max(axis=2) < 3).astype(np.uint8)
+        return int(cv2.morphologyEx(colour, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).sum())
+
+    for corner in ((600, 5), (630, -20), (-30, -20), (620, 300), (635, 470)):
+        box = (*corner, corner[0] + 30.0, corner[1] + 60.0)
+        assert plate(box) == pytest.approx(plate((300, 200, 330, 260)), rel=0.15), corner
+
+
 def test_labels_say_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     texts: list[str] = []
     original = supervision.LabelAnnotator.annotate
@@ -90,7 +104,23 @@ def test_labels_say_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     TrackDrawer().draw(grey(), tracks(boxes))
     TrackDrawer(show_scores=True, class_names=["car", "bus"]).draw(grey(), tracks(boxes, label=1))
     TrackDrawer(class_names=["car"]).draw(grey(), tracks(boxes, label=3))
-    assert texts == ["5", "5 bus 0.87", "5 class 3"]
+    TrackDrawer(show_scores=True, show_ids=False).draw(grey(), tracks(boxes))
+    assert texts == ["5", "5 bus 0.87", "5 class 3", "0.87"]
+    TrackDrawer(show_ids=False).draw(grey(), tracks(boxes))
+    assert len(texts) == 4, "nothing to write, no plate"
+
+
+@pytest.mark.parametrize(("count", "moved"), [(30, True), (31, False)])
+def test_labels_of_crowds_are_not_moved_apart(monkeypatch: pytest.MonkeyPatch, count: int, moved: bool) -> None:
+    asked: list[bool] = []
+    original = supervision.LabelAnnotator.annotate
+    monkeypatch.setattr(
+        supervision.LabelAnnotator,
+        "annotate",
+        lambda self, *args, **options: (asked.append(self.smart_position), original(self, *args, **options))[1],
+    )
+    TrackDrawer().draw(grey(), tracks({key: (5.0 * key, 50.0, 5.0 * key + 4, 90.0) for key in range(count)}))
+    assert asked == [moved]
 
 
 def test_trails_follow_the_bottom_centre_and_end() -> None:
@@ -105,6 +135,20 @@ def test_trails_follow_the_bottom_centre_and_end() -> None:
     for _ in range(5):
         drawn = drawer.draw(grey(), Tracks.empty())
     assert (drawn == GREY).all(), "nothing is left of a track that is gone"
+
+
+def test_a_track_that_comes_back_is_not_joined_to_where_it_was_long_ago() -> None:
+    drawer = TrackDrawer(trail_frames=5)
+    for _ in range(4):
+        drawer.draw(grey(), tracks({3: (20, 100, 40, 180)}))
+    for _ in range(5):
+        drawer.draw(grey(), Tracks.empty())
+    drawn = drawer.draw(grey(), tracks({3: (260, 100, 280, 180)}))
+    assert not touched(grey(), drawn)[:, 50:240].any(), "the last of the four lies six frames back"
+    for _ in range(3):
+        drawer.draw(grey(), Tracks.empty())
+    drawn = drawer.draw(grey(), tracks({3: (60, 100, 80, 180)}))
+    assert touched(grey(), drawn)[:, 100:240].any(), "a gap within the trail is bridged"
 
 
 def test_a_trail_belongs_to_one_identity() -> None:
