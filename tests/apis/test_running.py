@@ -10,7 +10,9 @@ from processes import run_ranks
 
 pytest.importorskip("mmdet")
 
-from clmot_qd.apis.running import build_runner, end_process_group, load_config
+from mmengine.registry import VISBACKENDS
+
+from clmot_qd.apis.running import end_process_group, explain_build
 from clmot_qd.errors import InputError
 
 LATE = """
@@ -40,6 +42,6 @@ def test_without_a_group_nothing_happens() -> None:
 def test_a_backend_whose_package_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("torch.utils.tensorboard", "tensorboardX"):
         monkeypatch.setitem(sys.modules, name, None)
-    backend = {"visualizer.vis_backends": [dict(type="TensorboardVisBackend")], "work_dir": str(tmp_path)}
+    backend = VISBACKENDS.build(dict(type="TensorboardVisBackend", save_dir=str(tmp_path)))
     with pytest.raises(InputError, match=r"needs a package that is missing: .*tensorboard"):
-        build_runner(load_config("clmot_tiny_demo", backend))
+        explain_build(lambda: backend.experiment)
