@@ -266,17 +266,17 @@ def damaged(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("empty", "the file is empty"),
-        ("text", "no video format that is known here, or cut off before its index was written"),
-        ("codec", "its codec cannot be decoded here; convert it"),
-        ("index", "no video format that is known here, or cut off before its index was written"),
-        ("sound", "it holds no pictures, only sound or text"),
-        ("frames", "it holds no frame that can be decoded"),
-    ],
-)
+REASONS = {
+    "empty": "the file is empty",
+    "text": "no video format that is known here, or cut off before its index was written",
+    "codec": "its codec cannot be decoded here; convert it",
+    "index": "no video format that is known here, or cut off before its index was written",
+    "sound": "it holds no pictures, only sound or text",
+    "frames": "it holds no frame that can be decoded",
+}
+
+
+@pytest.mark.parametrize(("name", "reason"), REASONS.items())
 def test_why_a_file_cannot_be_read_is_told_in_one_line(tmp_path: Path, name: str, reason: str) -> None:
     path = damaged(tmp_path)[name]
     with pytest.raises(InputError) as caught:
@@ -301,7 +301,7 @@ for path in sys.argv[3:]:
 
 def test_the_decoders_own_complaints_are_not_shown(tmp_path: Path) -> None:
     """In a process of its own: OpenCV decides at its first video how much it says."""
-    files = [str(path) for path in damaged(tmp_path).values()]
+    files = [str(path) for name, path in damaged(tmp_path).items() if name in REASONS]
     command = [sys.executable, "-c", OPENING, str(Path(__file__).parent), str(tmp_path / "out"), *files]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.split() == ["refused"] * len(files)
