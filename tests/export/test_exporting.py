@@ -16,7 +16,6 @@ from lively import moving_frames
 from mmdet.structures import DetDataSample
 
 from clmot_qd.apis.onnx_inferencer import OnnxTrackingInferencer
-from clmot_qd.apis.tracking_session import FrameDetections
 from clmot_qd.errors import InputError
 from clmot_qd.export import exporting
 from clmot_qd.export.candidates import apply_nms
@@ -130,16 +129,14 @@ def detections_of_mmdet(model: Any, images: torch.Tensor, shape: tuple[int, int]
 def assert_graph_is_mmdets(model: Any) -> None:
     graph = RegionGraph(model).eval()
     for height, width in ((96, 160), (128, 96)):
-        images = torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(width))
+        # Stronger pictures saturate the sigmoid, and scores that tie exactly have no order.
+        images = 0.3 * torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(width))
         with torch.no_grad():
             expected = detections_of_mmdet(model, images, (height - 5, width))
             found = graph(images, torch.tensor([height - 5, width]))
         assert len(expected) > 3
-        names = ("bboxes", "scores", "labels", "embeds")
-        both = ([expected[name] for name in names], found[:4])
-        parity = compare([tuple(FrameDetections(*(part.numpy() for part in one)) for one in both)])
-        assert parity.unmatched == 0
-        assert parity.excess <= 0.1, str(parity)
+        for name, value in zip(("bboxes", "scores", "labels", "embeds"), found):
+            torch.testing.assert_close(value, expected[name], atol=1e-5, rtol=1e-5)
 
 
 def test_the_two_stage_graph_is_mmdets_post_processing(lively_tracking: Callable[..., Any]) -> None:
@@ -151,7 +148,9 @@ def test_the_two_stage_graph_is_mmdets_post_processing(lively_tracking: Callable
 @pytest.mark.parametrize("name", ["cascade-rcnn_r50_fpn", *DENSE, "faster-rcnn_r50_fpn"])
 def test_every_detector_of_the_configurations(name: str, lively_tracking: Callable[..., Any], tmp_path: Path) -> None:
     key = "model.detector.test_cfg.rcnn.score_thr" if "rcnn" in name else "model.detector.test_cfg.score_thr"
-    threshold = {"yolox_s": 0.05, "faster-rcnn_r50_fpn": 0.0, "cascade-rcnn_r50_fpn": 0.0}.get(name, 0.3)
+    threshold = {"yolox_s": 0.05, "rtmdet_s": 0.05, "faster-rcnn_r50_fpn": 0.0, "cascade-rcnn_r50_fpn": 0.0}.get(
+        name, 0.3
+    )
     tracking = lively_tracking(f"qdtrack_{name}_12e_mot17-half", {key: threshold}, (160, 160))
     assert_graph_is_mmdets(tracking.model)
     parity = export_onnx(tracking, tmp_path / "m.onnx", verify=moving_frames(1))
