@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from .pairs import Pairs
+
 
 class Assignment(NamedTuple):
     """Result of :func:`gated_assignment`; all index arrays are int64 and ascending.
@@ -39,16 +41,43 @@ def gated_assignment(cost: np.ndarray, cost_limit: float) -> Assignment:
     Returns:
         The chosen pairs and what is left alone. An empty matrix leaves everything alone.
     """
-    allowed = cost < cost_limit
-    # Rows and columns that cannot be matched at all only slow the solver down.
-    live_rows, live_cols = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
-    live = np.ix_(live_rows, live_cols)
-    gain = np.where(allowed[live], cost[live] - cost_limit, 0.0)
-    rows, cols = linear_sum_assignment(gain)
-    rows, cols = live_rows[rows], live_cols[cols]
-    chosen = allowed[rows, cols]
-    rows, cols = rows[chosen], cols[chosen]
+    rows, cols = np.nonzero(cost < cost_limit)
+    rows, cols = assigned_pairs(Pairs(rows, cols, cost[rows, cols]), cost_limit)
+    order = np.argsort(rows)
+    rows, cols = rows[order], cols[order]
     return Assignment(rows, cols, _complement(rows, cost.shape[0]), _complement(cols, cost.shape[1]))
+
+
+def assigned_pairs(pairs: Pairs, cost_limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`gated_assignment` of a matrix of which only some entries are given; the others are forbidden.
+
+    A pair of which neither end has another choice is chosen at once; in most frames that is almost every pair. The
+    solver sees the rest.
+
+    Args:
+        pairs: the entries, values are costs.
+        cost_limit: as there.
+
+    Returns:
+        rows and cols of the chosen pairs, in no particular order.
+    """
+    rows, cols, cost = pairs.where(pairs.values < cost_limit)
+    contested = (np.bincount(rows)[rows] > 1) | (np.bincount(cols)[cols] > 1)
+    if not contested.any():
+        return rows, cols
+    solved = _solve(rows[contested], cols[contested], cost[contested] - cost_limit)
+    return np.concatenate((rows[~contested], solved[0])), np.concatenate((cols[~contested], solved[1]))
+
+
+def _solve(rows: np.ndarray, cols: np.ndarray, gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the pairs of least total gain, all of which are negative. (p,) each -> rows, cols."""
+    live_rows, i = _numbered(rows)
+    live_cols, j = _numbered(cols)
+    table = np.zeros((len(live_rows), len(live_cols)))
+    table[i, j] = gain
+    i, j = linear_sum_assignment(table)
+    chosen = table[i, j] < 0
+    return live_rows[i[chosen]], live_cols[j[chosen]]
 
 
 def greedy_preferences(similarity: np.ndarray, similarity_thr: float, claims: np.ndarray) -> np.ndarray:
@@ -69,19 +98,31 @@ def greedy_preferences(similarity: np.ndarray, similarity_thr: float, claims: np
     preferred = np.full(len(similarity), -1)
     if not similarity.size:
         return preferred
+    rows = np.arange(len(similarity))
     best = similarity.argmax(axis=1)
-    highest = similarity[np.arange(len(best)), best]
+    candidates = np.flatnonzero(similarity[rows, best] > similarity_thr)
+    claimed, best = claims[rows, best].tolist(), best.tolist()
     taken = np.zeros(similarity.shape[1], dtype=bool)
-    for row in np.flatnonzero(highest > similarity_thr):  # the order matters: what one row takes, a later one lacks
-        column = best[row]
+    for row in candidates.tolist():  # the order matters: what one row takes, a later one lacks
+        column, claim = best[row], claimed[row]
         if taken[column]:
             left = np.where(taken, 0.0, similarity[row])
-            column = left.argmax()
+            column = int(left.argmax())
             if left[column] <= similarity_thr:
                 continue
+            claim = claims[row, column]
         preferred[row] = column
-        taken[column] = claims[row, column]
+        if claim:
+            taken[column] = True
     return preferred
+
+
+def _numbered(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different values, ascending, and the number of each entry's among them; as ``np.unique``, unsorted."""
+    live = np.flatnonzero(np.bincount(places))
+    number = np.zeros(live[-1] + 1, dtype=np.int64)
+    number[live] = np.arange(len(live))
+    return live, number[places]
 
 
 def _complement(taken: np.ndarray, size: int) -> np.ndarray:

@@ -9,13 +9,13 @@ import numpy as np
 
 from ..errors import InputError
 from .arguments import frame_count, number_in_range, one_of, optional_number
-from .association import gated_assignment, greedy_preferences
+from .association import assigned_pairs, greedy_preferences
 from .cues import METRICS, Cues, Regress, regressed_boxes
 from .detections import Detections, covered_boxes
 from .kalman import KalmanFilter
 from .online_tracker import OnlineTracker
-from .similarity import pairwise_iou
-from .track_memory import Backdrops, Candidates, TrackMemory
+from .similarity import iou_pairs
+from .track_memory import Backdrops, Candidates, TrackMemory, in_one_precision
 from .tracks import Tracks
 
 # What became of a detection that is no track's.
@@ -201,16 +201,16 @@ class BiSoftmaxTracker(OnlineTracker):
         if not self.cues.appearance_weight:
             return found
         if not len(found):
-            return replace(found, embeds=np.zeros((0, self._memory.embeds.shape[1])))
+            return replace(found, embeds=self._memory.embeds[:0])
         if found.embeds is None:
             raise InputError(
                 f"embeds: {type(self).__name__} compares appearance, so detections need embeddings; "
                 "or set appearance_weight=0 and iou_weight=1"
             )
-        width = found.embeds.shape[1]
-        if self._memory.embeds.shape[1] != width:  # the first embeddings of the video
-            self._memory, self._backdrops = TrackMemory.empty(width), Backdrops.empty(width)
-        return found
+        if self._memory.embeds.shape[1] != found.embeds.shape[1]:  # the first embeddings of the video
+            form = found.embeds.shape[1], found.embeds.dtype
+            self._memory, self._backdrops = TrackMemory.empty(*form), Backdrops.empty(*form)
+        return in_one_precision(found, self._memory, self._backdrops)
 
     def _expected_memory(self, frame_id: int) -> TrackMemory:
         """Return the tracks still remembered in this frame, moved to it. What is stored does not change."""
@@ -236,7 +236,7 @@ class BiSoftmaxTracker(OnlineTracker):
     def _is_duplicate(self, found: Detections) -> np.ndarray:
         """Compare boxes with those of higher score, of any class. Sorted detections -> (n,) bool."""
         limit = np.where(found.scores < self.obj_score_thr, self.nms_backdrop_iou_thr, self.nms_class_iou_thr)
-        return covered_boxes(pairwise_iou(found.bboxes, found.bboxes), np.arange(len(found)), limit)
+        return covered_boxes(iou_pairs(found.bboxes, found.bboxes), np.arange(len(found)), limit)
 
     # -------------------------------------------------------------------------------------------------------- matching
     def _associate(self, found: Detections, candidates: Candidates) -> np.ndarray:
@@ -262,11 +262,12 @@ class BiSoftmaxTracker(OnlineTracker):
             return assigned
         tracks = np.setdiff1d(np.flatnonzero(self._memory.seen_frame == self._last_frame), assigned)
         rows = np.flatnonzero((assigned < 0) & (found.scores > self.low_score_thr))
-        cost = 1 - pairwise_iou(candidates.bboxes[tracks], found.bboxes[rows])
-        cost[~self.cues.same_class(candidates.labels[tracks], found.labels[rows])] = np.inf
-        result = gated_assignment(cost, self.low_iou_thr)
+        overlap = iou_pairs(candidates.bboxes[tracks], found.bboxes[rows])
+        if self.cues.with_cats:
+            overlap = overlap.where(candidates.labels[tracks[overlap.rows]] == found.labels[rows[overlap.cols]])
+        chosen_tracks, chosen_rows = assigned_pairs(overlap._replace(values=1 - overlap.values), self.low_iou_thr)
         assigned = assigned.copy()
-        assigned[rows[result.cols]] = tracks[result.rows]
+        assigned[rows[chosen_rows]] = tracks[chosen_tracks]
         return assigned
 
     # -------------------------------------------------------------------------------------------------- after matching
@@ -293,6 +294,6 @@ class BiSoftmaxTracker(OnlineTracker):
 
     def _keep_backdrops(self, unused: np.ndarray, found: Detections) -> None:
         """Remember unused detections for the next frames, unless a box of higher score covers them."""
-        overlap = pairwise_iou(found.bboxes[unused], found.bboxes)
+        overlap = iou_pairs(found.bboxes[unused], found.bboxes)
         kept = unused[~covered_boxes(overlap, unused, np.full(len(unused), self.nms_backdrop_iou_thr))]
         self._backdrops = self._backdrops.followed_by(Backdrops.started(found.select(kept)), self.memo_backdrop_frames)

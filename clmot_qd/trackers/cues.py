@@ -47,22 +47,28 @@ class Cues:
         Half of the bi-softmax is 1 where there is one memory only. Single precision, in which the public code computes,
         keeps a share of 1e-9 in the other half from lifting the sum above a threshold of 0.5.
         """
-        similarity = np.zeros((len(found), len(candidates.labels)))
-        if not similarity.size:
-            return similarity.astype(np.float32)
-        total = self.appearance_weight + self.iou_weight
+        if not len(found) or not len(candidates.labels):
+            return np.zeros((len(found), len(candidates.labels)), dtype=np.float32)
         same = self.same_class(found.labels, candidates.labels)
-        if found.embeds is not None:
-            similarity = self.appearance(found.embeds, candidates.embeds, same)
-            similarity *= self.appearance_weight / total
-        if self.iou_weight:
-            similarity += self.iou_weight / total * pairwise_iou(found.bboxes, candidates.bboxes)
-        similarity *= same
-        return similarity.astype(np.float32)
+        similarity = self._weighted_mean(found, candidates, same)
+        if not same.all():
+            similarity *= same
+        return similarity.astype(np.float32, copy=False)
+
+    def _weighted_mean(self, found: Detections, candidates: Candidates, same: np.ndarray) -> np.ndarray:
+        """The weighted mean of the cues, classes aside. -> (n, m)."""
+        if found.embeds is None:
+            return pairwise_iou(found.bboxes, candidates.bboxes)
+        appearance = self.appearance(found.embeds, candidates.embeds, same)
+        if not self.iou_weight:
+            return appearance
+        total = self.appearance_weight + self.iou_weight
+        overlap = pairwise_iou(found.bboxes, candidates.bboxes)
+        return self.appearance_weight / total * appearance + self.iou_weight / total * overlap
 
     def same_class(self, labels_a: np.ndarray, labels_b: np.ndarray) -> np.ndarray:
         """Return which pairs may match as far as labels go. (n,), (m,) -> (n, m) bool."""
-        if self.with_cats:
+        if self.with_cats and not _all_equal(labels_a, labels_b):
             return labels_a[:, None] == labels_b
         return np.ones((len(labels_a), len(labels_b)), dtype=bool)
 
@@ -71,13 +77,19 @@ class Cues:
         if self.match_metric == "cosine":
             return cosine_similarity(embeds, memory)
         logits = self.logits(embeds, memory)
-        return bisoftmax(logits, out=logits) if self.match_metric == "bisoftmax" else softmax(logits, axis=1)
+        return bisoftmax(logits) if self.match_metric == "bisoftmax" else softmax(logits, axis=1)
 
     def logits(self, embeds: np.ndarray, memory: np.ndarray) -> np.ndarray:
         """Dot products, or cosines over the temperature. (n, C), (m, C) -> (n, m)."""
         if self.temperature is None:
             return embeds @ memory.T
         return cosine_similarity(embeds, memory) / self.temperature
+
+
+def _all_equal(labels_a: np.ndarray, labels_b: np.ndarray) -> bool:
+    """Whether all labels of both sides are one, as they most often are."""
+    labels = np.concatenate((labels_a, labels_b))
+    return bool((labels == labels[:1]).all())
 
 
 def regressed_boxes(bboxes: np.ndarray, regress: Regress | None) -> np.ndarray:

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .pairs import Pairs
 
 # In pixels. A box thinner than this has no area worth the name; a coordinate beyond this is a detector's overflow.
 _SMALLEST_SIDE, _LARGEST_COORDINATE = 1e-6, 1e9
+# Of embeddings in single precision, which ends at 3e38.
+_LARGEST_PRODUCT = 1e30
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +24,8 @@ class Detections:
         bboxes: (n, 4) float64 xyxy, pixels, positive sides.
         scores: (n,) float64, above the score threshold.
         labels: (n,) int64.
-        embeds: (n, C) float64, not normalised; None if the frame came without.
+        embeds: (n, C) not normalised; float32 if they came in single precision or less, else float64; None if the frame
+            came without.
         index: (n,) int64, row of each in the arrays that were given.
         num_rejected: rows left out because they cannot be used (see :func:`parse_detections`).
     """
@@ -72,34 +76,35 @@ def parse_detections(bboxes: Any, scores: Any, labels: Any, embeds: Any | None, 
     labels = _label_array(labels, len(bboxes))
     embeds = None if embeds is None else _embed_array(embeds, len(bboxes))
 
-    finite = _finite_rows(bboxes, scores, embeds)
-    candidate = finite & (scores > score_thr)
-    _check_corners(bboxes, candidate)
-    usable = candidate & _representable(bboxes)
-    num_rejected = np.count_nonzero(~finite) + np.count_nonzero(candidate & ~usable)
+    suspect = None if embeds is None or _moderate(embeds) else embeds
+    usable, num_rejected = _usable_rows(bboxes, scores, suspect, score_thr)
     index = np.flatnonzero(usable)
     kept_embeds = None if embeds is None else embeds[index]
-    return Detections(bboxes[index], scores[index], labels[index], kept_embeds, index, int(num_rejected))
+    if kept_embeds is not None and suspect is not None and not _moderate(kept_embeds):
+        kept_embeds = kept_embeds.astype(np.float64)
+    return Detections(bboxes[index], scores[index], labels[index], kept_embeds, index, num_rejected)
 
 
-def covered_boxes(overlap: np.ndarray, position: np.ndarray, limit: np.ndarray) -> np.ndarray:
+def covered_boxes(overlap: Pairs, position: np.ndarray, limit: np.ndarray) -> np.ndarray:
     """Return which boxes overlap one of higher score by more than their limit.
 
     Args:
-        overlap: (k, n) IoU of k boxes with all n, which are sorted by falling score.
+        overlap: IoU of k boxes with all n, which are sorted by falling score, where they overlap.
         position: (k,) where each of the k stands among the n.
-        limit: (k,).
+        limit: (k,), at least 0.
 
     Returns:
         (k,) bool.
     """
-    better = np.arange(overlap.shape[1]) < position[:, None]
-    return np.count_nonzero((overlap > limit[:, None]) & better, axis=1) > 0
+    better = overlap.cols < position[overlap.rows]
+    covered = np.zeros(len(position), dtype=bool)
+    covered[overlap.rows[better & (overlap.values > limit[overlap.rows])]] = True
+    return covered
 
 
-def _float_array(name: str, values: Any) -> np.ndarray:
+def _float_array(name: str, values: Any, dtype: type[np.floating] = np.float64) -> np.ndarray:
     try:
-        return np.asarray(values, dtype=np.float64)
+        return np.asarray(values, dtype=dtype)
     except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor that wants a gradient
         raise InputError(f"{name}: expected an array of numbers ({' '.join(str(error).split())})") from error
 
@@ -113,7 +118,7 @@ def _label_array(labels: Any, length: int) -> np.ndarray:
 
 
 def _embed_array(embeds: Any, length: int) -> np.ndarray:
-    embeds = _float_array("embeds", embeds)
+    embeds = _float_array("embeds", embeds, _embed_precision(embeds))
     if embeds.shape == (0,) and length == 0:  # numpy's reading of an empty list
         return embeds.reshape(0, 0)
     if embeds.ndim != 2 or len(embeds) != length or (length and embeds.shape[1] == 0):
@@ -121,15 +126,38 @@ def _embed_array(embeds: Any, length: int) -> np.ndarray:
     return embeds
 
 
+def _embed_precision(embeds: Any) -> type[np.floating]:
+    """Networks compute in single precision or less: what comes so is compared so, in half the time and memory."""
+    dtype = getattr(embeds, "dtype", None)
+    return np.float32 if str(dtype).removeprefix("torch.") in ("float32", "float16") else np.float64
+
+
+def _moderate(embeds: np.ndarray) -> bool:
+    """Whether all is finite, and so are dot products of rows in single precision; one look instead of many."""
+    return bool(np.vdot(embeds, embeds) < _LARGEST_PRODUCT)
+
+
 def _check_length(name: str, values: np.ndarray, length: int) -> None:
     if values.shape != (length,):
         raise InputError(f"{name}: expected shape ({length},), one value per box, got {values.shape}")
 
 
-def _finite_rows(bboxes: np.ndarray, scores: np.ndarray, embeds: np.ndarray | None) -> np.ndarray:
-    """Return which rows hold finite numbers only. -> (n,) bool."""
+def _usable_rows(
+    bboxes: np.ndarray, scores: np.ndarray, suspect: np.ndarray | None, score_thr: float
+) -> tuple[np.ndarray, int]:
+    """Return which rows can be used, (n,) bool, and how many of the others count as rejected.
+
+    ``suspect``: the embeddings, if they have yet to be looked at row by row.
+    """
+    if _representable(bboxes).all() and np.isfinite(scores).all() and suspect is None:
+        return scores > score_thr, 0  # nothing to look for row by row, as in almost every frame
     finite = np.isfinite(bboxes).all(axis=1) & np.isfinite(scores)
-    return finite if embeds is None else finite & np.isfinite(embeds).all(axis=1)
+    if suspect is not None:
+        finite &= np.isfinite(suspect).all(axis=1)
+    candidate = finite & (scores > score_thr)
+    _check_corners(bboxes, candidate)
+    usable = candidate & _representable(bboxes)
+    return usable, int(np.count_nonzero(~finite) + np.count_nonzero(candidate & ~usable))
 
 
 def _check_corners(bboxes: np.ndarray, checked: np.ndarray) -> None:

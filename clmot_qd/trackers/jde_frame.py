@@ -9,6 +9,7 @@ import numpy as np
 
 from .detections import Detections
 from .kalman import xyxy_to_cxcyah
+from .pairs import Pairs
 from .similarity import unit_rows
 
 
@@ -27,5 +28,5 @@ class JDEFrame(NamedTuple):
         return cls(frame_id, detections, xyxy_to_cxcyah(detections.bboxes), unit)
 
 
-# (t,) tracks, frame, (d,) rows of its detections -> (t, d) cost
-CostFunction = Callable[[np.ndarray, JDEFrame, np.ndarray], np.ndarray]
+# (t,) tracks, frame, (d,) rows of its detections -> costs of the pairs that come into question, out of (t, d)
+CostFunction = Callable[[np.ndarray, JDEFrame, np.ndarray], Pairs]

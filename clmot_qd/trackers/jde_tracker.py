@@ -7,17 +7,21 @@ from typing import Any
 import numpy as np
 
 from .arguments import frame_count, number_in_range
-from .association import gated_assignment
+from .association import assigned_pairs
 from .detections import Detections
+from .gate import gated_pairs
 from .jde_frame import CostFunction, JDEFrame
 from .kalman import KalmanFilter, cxcyah_to_xyxy
 from .online_tracker import OnlineTracker
-from .similarity import cosine_distance, pairwise_iou, unit_rows
+from .pairs import Pairs
+from .similarity import alike_pairs, iou_pairs, paired_cosine_distance, unit_rows
 from .track_state import LOST, TRACKED, UNCONFIRMED, TrackState, without_duplicates
 from .tracks import Tracks
 
 # 95 % point of the chi-square distribution with 4 degrees of freedom, one for each of cx, cy, a, h.
 CHI_SQUARE_95 = 9.4877
+# Where neither looks nor motion would weigh anything, motion decides with costs up to this share of the limit.
+_TIE_BREAK = 1e-6
 
 
 class JDETracker(OnlineTracker):
@@ -152,22 +156,22 @@ class JDETracker(OnlineTracker):
         assigned = self._associate(frame)
         self._refresh(assigned, frame)
         self._remove(frame)
-        left = np.setdiff1d(np.arange(len(found)), assigned)
-        self._give_birth(left[found.scores[left] > self.init_thr], frame)
-        keep = without_duplicates(self._state, self.duplicate_thr, self.per_class)
-        if not keep.all():
-            self._state = self._state.select(keep)
+        left = found.scores > self.init_thr
+        left[assigned[assigned >= 0]] = False
+        self._give_birth(np.flatnonzero(left), frame)
+        self._keep(without_duplicates(self._state, self.duplicate_thr, self.per_class))
         self._last_frame = frame_id
         return self._shown(frame)
 
     def _check_width(self, found: Detections) -> None:
         super()._check_width(found)
         if self._state.embeds.shape[1] != (self._embed_width or 0):  # tracks of frames that came without embeddings
-            self._state.embeds = np.zeros((len(self._state), self._embed_width or 0))
+            precision = None if found.embeds is None else found.embeds.dtype
+            self._state.embeds = np.zeros((len(self._state), self._embed_width or 0), dtype=precision)
 
     def _predict(self, frame: JDEFrame) -> None:
         """Drop the tracks that ran out of time during a gap, and move the confirmed ones to this frame."""
-        self._expire(frame.frame_id - 1)
+        self._keep(self._in_time(frame.frame_id - 1))
         state = self._state
         # A lost track keeps its size: an error in the height's velocity would grow unseen.
         state.mean[state.status == LOST, 7] = 0.0
@@ -190,33 +194,37 @@ class JDETracker(OnlineTracker):
         )
         assigned, free = np.full(len(status), -1), np.ones(len(high), dtype=bool)
         for eligible, offered, cost_of, limit in rounds:
-            tracks, rows = np.flatnonzero(eligible & (assigned < 0)), np.flatnonzero(offered & free)
-            if not len(tracks) or not len(rows):
+            tracks = np.flatnonzero(eligible & (assigned < 0))
+            rows = np.flatnonzero(offered & free) if len(tracks) else tracks
+            if not len(rows):
                 continue
-            cost = cost_of(tracks, frame, rows)
+            pairs = cost_of(tracks, frame, rows)
             if self.per_class:
-                cost[self._state.labels[tracks, None] != frame.detections.labels[None, rows]] = np.inf
-            result = gated_assignment(cost, limit)
-            assigned[tracks[result.rows]] = rows[result.cols]
-            free[rows[result.cols]] = False
+                pairs = pairs.where(self._state.labels[tracks[pairs.rows]] == frame.detections.labels[rows[pairs.cols]])
+            chosen_tracks, chosen_rows = assigned_pairs(pairs, limit)
+            assigned[tracks[chosen_tracks]] = rows[chosen_rows]
+            free[rows[chosen_rows]] = False
         return assigned
 
-    def _fused_cost(self, tracks: np.ndarray, frame: JDEFrame, rows: np.ndarray) -> np.ndarray:
-        """Cost of round 1, infinite outside the gate. (t,) tracks, (d,) rows of the detections -> (t, d)."""
-        mean, covariance = self._state.mean[tracks], self._state.covariance[tracks]
-        cost = self._kalman.gating_distance(mean, covariance, frame.measurements[rows])
-        outside = cost > self.gate_thr
-        cost *= self.motion_weight
-        if frame.unit_embeds is not None:
-            distance = cosine_distance(self._state.embeds[tracks], frame.unit_embeds[rows])
-            distance *= 1 - self.motion_weight
-            cost += distance
-        cost[outside] = np.inf
-        return cost
+    def _fused_cost(self, tracks: np.ndarray, frame: JDEFrame, rows: np.ndarray) -> Pairs:
+        """Cost of round 1 inside the gate. (t,) tracks, (d,) rows of the detections -> pairs."""
+        state, unit = self._state, frame.unit_embeds
+        motion, weight = (state.mean[tracks], state.covariance[tracks], frame.measurements[rows]), self.motion_weight
+        if unit is None or weight == 1:
+            pairs = gated_pairs(self._kalman, *motion, self.gate_thr)
+            weight = weight or _TIE_BREAK * self.match_thr / max(self.gate_thr, 1.0)
+            return pairs._replace(values=weight * pairs.values)
+        farthest = self.match_thr / (1 - weight)
+        pairs = gated_pairs(
+            self._kalman, *motion, self.gate_thr, lambda of: alike_pairs(state.embeds, tracks[of], unit[rows], farthest)
+        )
+        distance = paired_cosine_distance(state.embeds, unit, tracks[pairs.rows], rows[pairs.cols])
+        return pairs._replace(values=weight * pairs.values + (1 - weight) * distance)
 
-    def _iou_distance(self, tracks: np.ndarray, frame: JDEFrame, rows: np.ndarray) -> np.ndarray:
-        """Cost of rounds 2 and 3. (t,) tracks, (d,) rows of the detections -> (t, d)."""
-        return 1 - pairwise_iou(cxcyah_to_xyxy(self._state.mean[tracks]), frame.detections.bboxes[rows])
+    def _iou_distance(self, tracks: np.ndarray, frame: JDEFrame, rows: np.ndarray) -> Pairs:
+        """Cost of the other rounds where boxes touch; elsewhere it is 1. (t,) tracks, (d,) detections -> pairs."""
+        pairs = iou_pairs(cxcyah_to_xyxy(self._state.mean[tracks]), frame.detections.bboxes[rows])
+        return pairs._replace(values=1 - pairs.values)
 
     def _refresh(self, assigned: np.ndarray, frame: JDEFrame) -> None:
         """Correct the matched tracks by their detections; tracked ones without a detection become lost."""
@@ -247,14 +255,16 @@ class JDETracker(OnlineTracker):
 
     def _remove(self, frame: JDEFrame) -> None:
         """Remove the unconfirmed tracks that found no detection and the lost ones whose time is up."""
-        unconfirmed = (self._state.status == UNCONFIRMED) & (self._state.seen_frame < frame.frame_id)
-        if unconfirmed.any():
-            self._state = self._state.select(~unconfirmed)
-        self._expire(frame.frame_id)
+        state = self._state
+        gone = (state.status == UNCONFIRMED) & (state.seen_frame < frame.frame_id)
+        self._keep(~gone & self._in_time(frame.frame_id))
 
-    def _expire(self, frame_id: int) -> None:
-        """Remove the tracks that, up to and including ``frame_id``, went unseen for more than ``lost_frames``."""
-        kept = frame_id - self._state.seen_frame <= self.lost_frames
+    def _in_time(self, frame_id: int) -> np.ndarray:
+        """Return which tracks, up to and including ``frame_id``, went unseen for ``lost_frames`` at most. -> (T,)."""
+        return frame_id - self._state.seen_frame <= self.lost_frames
+
+    def _keep(self, kept: np.ndarray) -> None:
+        """Remove the other tracks, if any. (T,) bool."""
         if not kept.all():
             self._state = self._state.select(kept)
 
@@ -263,22 +273,11 @@ class JDETracker(OnlineTracker):
         count = len(rows)
         if not count:
             return
-        mean, covariance = self._kalman.initiate(frame.measurements[rows])
         status = TRACKED if self._last_frame is None or self.confirm_frames == 1 else UNCONFIRMED
-        no_embeds = np.zeros((count, self._embed_width or 0))
-        born = TrackState(
-            ids=self._new_ids(count),
-            labels=frame.detections.labels[rows],
-            scores=frame.detections.scores[rows],
-            status=np.full(count, status, dtype=np.int8),
-            hits=np.ones(count, dtype=np.int64),
-            born_frame=np.full(count, frame.frame_id),
-            seen_frame=np.full(count, frame.frame_id),
-            detection_index=frame.detections.index[rows],
-            mean=mean,
-            covariance=covariance,
-            embeds=no_embeds if frame.unit_embeds is None else frame.unit_embeds[rows],
-        )
+        embeds = np.zeros_like(self._state.embeds, shape=(count, self._state.embeds.shape[1]))
+        if frame.unit_embeds is not None:
+            embeds = frame.unit_embeds[rows]
+        born = TrackState.started(self._new_ids(count), frame, rows, status, self._kalman, embeds)
         self._state = self._state.joined(born)
 
     def _shown(self, frame: JDEFrame) -> Tracks:

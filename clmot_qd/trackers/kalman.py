@@ -27,15 +27,36 @@ _SMALLEST_NOISE_HEIGHT = 1e-3
 def xyxy_to_cxcyah(boxes: np.ndarray) -> np.ndarray:
     """Turn corners into centre, aspect ratio and height. (D, 4) with positive heights -> (D, 4)."""
     size = boxes[:, 2:] - boxes[:, :2]
-    centre = boxes[:, :2] + size / 2
-    return np.column_stack((centre, size[:, 0] / size[:, 1], size[:, 1]))
+    result = np.empty_like(boxes)
+    result[:, :2] = boxes[:, :2] + size / 2
+    result[:, 2] = size[:, 0] / size[:, 1]
+    result[:, 3] = size[:, 1]
+    return result
 
 
 def cxcyah_to_xyxy(boxes: np.ndarray) -> np.ndarray:
-    """Turn centre, aspect ratio and height into corners; a negative size becomes 0. (T, 4) -> (T, 4)."""
-    height = np.maximum(boxes[:, 3], 0.0)
-    half = np.column_stack((np.maximum(boxes[:, 2], 0.0) * height, height)) / 2
-    return np.hstack((boxes[:, :2] - half, boxes[:, :2] + half))
+    """Turn centre, aspect ratio and height into corners; a negative size becomes 0. (T, 4) or wider -> (T, 4)."""
+    half = np.maximum(boxes[:, 2:4], 0.0)
+    half[:, 0] *= half[:, 1]
+    half /= 2
+    return np.concatenate((boxes[:, :2] - half, boxes[:, :2] + half), axis=1)
+
+
+def squared_distance(
+    expected: np.ndarray, variance: np.ndarray, measurement: np.ndarray, rows: np.ndarray, cols: np.ndarray
+) -> np.ndarray:
+    """Squared Mahalanobis distance of pairs, or of all pairs, as the shapes of ``rows`` and ``cols`` say.
+
+    (T, 4) and (T, 4) as from :meth:`KalmanFilter.project`, (D, 4), (p,) tracks and (p,) measurements -> (p,).
+    """
+    precision = 1 / np.sqrt(variance)
+    distance = np.zeros(np.broadcast_shapes(rows.shape, cols.shape))
+    for k in range(4):
+        offset = measurement[cols, k] - expected[rows, k]
+        offset *= precision[rows, k]
+        offset *= offset
+        distance += offset
+    return distance
 
 
 class KalmanFilter:
@@ -67,8 +88,9 @@ class KalmanFilter:
     def predict(self, mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Move every track one frame ahead. (T, 8), (T, 4, 3) -> the same shapes."""
         height = mean[:, _HEIGHT]
-        predicted = np.hstack((mean[:, :4] + mean[:, 4:], mean[:, 4:]))
-        position, cross, velocity = np.moveaxis(covariance, 2, 0)
+        predicted = mean.copy()
+        predicted[:, :4] += mean[:, 4:]
+        position, cross, velocity = covariance.transpose(2, 0, 1)
         blocks = np.empty_like(covariance)
         blocks[:, :, 0] = position + 2 * cross + velocity
         blocks[:, :, 1] = cross + velocity
@@ -84,26 +106,20 @@ class KalmanFilter:
 
     def gating_distance(self, mean: np.ndarray, covariance: np.ndarray, measurement: np.ndarray) -> np.ndarray:
         """Squared Mahalanobis distance of every track to every measurement. (T, 8), (T, 4, 3), (D, 4) -> (T, D)."""
-        expected, variance = self.project(mean, covariance)
-        precision = 1 / np.sqrt(variance)
-        distance = np.zeros((len(mean), len(measurement)))
-        offset = np.empty_like(distance)  # one buffer: for hundreds of tracks the page faults cost more than the sums
-        for k in range(4):
-            np.subtract(measurement[None, :, k], expected[:, k, None], out=offset)
-            offset *= precision[:, k, None]
-            offset *= offset
-            distance += offset
-        return distance
+        rows, cols = np.arange(len(mean))[:, None], np.arange(len(measurement))
+        return squared_distance(*self.project(mean, covariance), measurement, rows, cols)
 
     def update(
         self, mean: np.ndarray, covariance: np.ndarray, measurement: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Correct track i by measurement i. (T, 8), (T, 4, 3), (T, 4) -> mean (T, 8), covariance (T, 4, 3)."""
         expected, variance = self.project(mean, covariance)
-        position, cross, velocity = np.moveaxis(covariance, 2, 0)
+        position, cross, velocity = covariance.transpose(2, 0, 1)
         gain_position, gain_velocity = position / variance, cross / variance
         innovation = measurement - expected
-        corrected = mean + np.hstack((gain_position * innovation, gain_velocity * innovation))
+        corrected = mean.copy()
+        corrected[:, :4] += gain_position * innovation
+        corrected[:, 4:] += gain_velocity * innovation
         blocks = np.empty_like(covariance)
         blocks[:, :, 0] = position - gain_position * position
         blocks[:, :, 1] = cross - gain_position * cross

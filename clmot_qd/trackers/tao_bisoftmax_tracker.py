@@ -10,7 +10,7 @@ from .arguments import number_in_range
 from .bisoftmax_tracker import BiSoftmaxTracker
 from .cues import Cues
 from .detections import Detections, covered_boxes
-from .similarity import cosine_similarity, masked_bisoftmax, pairwise_iou
+from .similarity import cosine_similarity, iou_pairs, masked_bisoftmax
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,9 @@ class TAOBiSoftmaxTracker(BiSoftmaxTracker):
 
     def _is_duplicate(self, found: Detections) -> np.ndarray:
         low = np.flatnonzero(found.scores < self.distractor_score_thr)
-        overlap = pairwise_iou(found.bboxes[low], found.bboxes)
-        overlap *= self.cues.same_class(found.labels[low], found.labels)
+        overlap = iou_pairs(found.bboxes[low], found.bboxes)
+        if self.cues.with_cats:
+            overlap = overlap.where(found.labels[low[overlap.rows]] == found.labels[overlap.cols])
         duplicate = np.zeros(len(found), dtype=bool)
         duplicate[low] = covered_boxes(overlap, low, np.full(len(low), self.distractor_iou_thr))
         return duplicate

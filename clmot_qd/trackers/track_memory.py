@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from .detections import Detections
 from .kalman import KalmanFilter, cxcyah_to_xyxy, xyxy_to_cxcyah
@@ -39,15 +40,15 @@ class TrackMemory(RowArrays):
     covariance: np.ndarray
 
     @classmethod
-    def empty(cls, embed_width: int) -> TrackMemory:
-        """Return a memory without tracks."""
+    def empty(cls, embed_width: int, precision: DTypeLike = np.float64) -> TrackMemory:
+        """Return a memory without tracks, for embeddings of this width and precision."""
         integers = np.zeros(0, dtype=np.int64)
         return cls(
             ids=integers,
             labels=integers,
             scores=np.zeros(0),
             bboxes=np.zeros((0, 4)),
-            embeds=np.zeros((0, embed_width)),
+            embeds=np.zeros((0, embed_width), dtype=precision),
             seen_frame=integers,
             pending=integers,
             mean=np.zeros((0, 8)),
@@ -101,7 +102,10 @@ class TrackMemory(RowArrays):
 
     def blend(self, tracks: np.ndarray, embeds: np.ndarray, momentum: float) -> None:
         """Move the appearance of these (k,) tracks towards these (k, C); ``momentum`` weighs the new ones."""
-        self.embeds[tracks] = (1 - momentum) * self.embeds[tracks] + momentum * embeds
+        blend = self.embeds[tracks]
+        blend *= 1 - momentum
+        blend += momentum * embeds
+        self.embeds[tracks] = blend
 
 
 @dataclass(eq=False)
@@ -121,10 +125,10 @@ class Backdrops(RowArrays):
     age: np.ndarray
 
     @classmethod
-    def empty(cls, embed_width: int) -> Backdrops:
-        """Return no backdrops."""
+    def empty(cls, embed_width: int, precision: DTypeLike = np.float64) -> Backdrops:
+        """Return no backdrops, for embeddings of this width and precision."""
         integers = np.zeros(0, dtype=np.int64)
-        return cls(integers, np.zeros((0, 4)), np.zeros((0, embed_width)), integers)
+        return cls(integers, np.zeros((0, 4)), np.zeros((0, embed_width), dtype=precision), integers)
 
     @classmethod
     def started(cls, found: Detections) -> Backdrops:
@@ -162,6 +166,16 @@ class Candidates(NamedTuple):
             bboxes=np.concatenate((bboxes, backdrops.bboxes)),
             embeds=np.concatenate((memory.embeds, backdrops.embeds)),
         )
+
+
+def in_one_precision(found: Detections, memory: TrackMemory, backdrops: Backdrops) -> Detections:
+    """Bring embeddings of detections and memory to the higher precision of the two, should it change in a video."""
+    assert found.embeds is not None
+    precision = np.result_type(found.embeds, memory.embeds)
+    if precision == found.embeds.dtype == memory.embeds.dtype:
+        return found
+    memory.embeds, backdrops.embeds = memory.embeds.astype(precision), backdrops.embeds.astype(precision)
+    return replace(found, embeds=found.embeds.astype(precision))
 
 
 def _looks(found: Detections) -> np.ndarray:

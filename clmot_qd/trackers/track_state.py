@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .kalman import cxcyah_to_xyxy
+from .jde_frame import JDEFrame
+from .kalman import KalmanFilter, cxcyah_to_xyxy
 from .row_arrays import RowArrays
-from .similarity import pairwise_iou
+from .similarity import iou_pairs
 
 # Values of TrackState.status. A removed track has no status: its row is gone.
 UNCONFIRMED, TRACKED, LOST = 0, 1, 2
@@ -62,6 +63,26 @@ class TrackState(RowArrays):
             embeds=np.zeros((0, embed_width)),
         )
 
+    @classmethod
+    def started(
+        cls, ids: np.ndarray, frame: JDEFrame, rows: np.ndarray, status: int, kalman: KalmanFilter, embeds: np.ndarray
+    ) -> TrackState:
+        """Return a track for each of these rows of the detections, with these (T, C) unit embeddings."""
+        mean, covariance = kalman.initiate(frame.measurements[rows])
+        return cls(
+            ids=ids,
+            labels=frame.detections.labels[rows],
+            scores=frame.detections.scores[rows],
+            status=np.full(len(ids), status, dtype=np.int8),
+            born_frame=np.full(len(ids), frame.frame_id),
+            seen_frame=np.full(len(ids), frame.frame_id),
+            hits=np.ones(len(ids), dtype=np.int64),
+            detection_index=frame.detections.index[rows],
+            mean=mean,
+            covariance=covariance,
+            embeds=embeds,
+        )
+
 
 def without_duplicates(state: TrackState, duplicate_thr: float, per_class: bool) -> np.ndarray:
     """Of a lost and a seen track that cover each other keep the one that was followed for longer, else the lost one.
@@ -78,12 +99,14 @@ def without_duplicates(state: TrackState, duplicate_thr: float, per_class: bool)
     lost, seen = np.flatnonzero(state.status == LOST), np.flatnonzero(state.status != LOST)
     if not len(lost) or not len(seen):
         return keep
-    boxes = cxcyah_to_xyxy(state.mean)
-    same = 1 - pairwise_iou(boxes[seen], boxes[lost]) < duplicate_thr
+    pairs = iou_pairs(cxcyah_to_xyxy(state.mean[seen]), cxcyah_to_xyxy(state.mean[lost]))
+    pairs = pairs.where(1 - pairs.values < duplicate_thr)
+    seen, lost = seen[pairs.rows], lost[pairs.cols]
     if per_class:
-        same &= state.labels[seen, None] == state.labels[None, lost]
+        same = state.labels[seen] == state.labels[lost]
+        seen, lost = seen[same], lost[same]
     followed = state.seen_frame - state.born_frame
-    seen_lives = followed[seen, None] > followed[None, lost]
-    keep[lost[(same & seen_lives).any(axis=0)]] = False
-    keep[seen[(same & ~seen_lives).any(axis=1)]] = False
+    seen_lives = followed[seen] > followed[lost]
+    keep[lost[seen_lives]] = False
+    keep[seen[~seen_lives]] = False
     return keep

