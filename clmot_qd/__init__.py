@@ -1,14 +1,12 @@
 """clmot_qd: multi-object tracking with contrastive appearance features, as an MMDetection plugin.
 
-Importing it registers every module in mmdet's registries, so a configuration needs one line:
-``custom_imports = dict(imports=['clmot_qd'])``. Without mmdet only the parts that need no network can be used:
-``clmot_qd.trackers``, the readers and the evaluation.
+Importing it lets mmdet's registries find everything in it, so a configuration needs one line:
+``custom_imports = dict(imports=['clmot_qd'])``. It takes milliseconds, since mmdet, mmcv and torch are imported when a
+registry is used, not before; ``clmot_qd.trackers``, the readers and the evaluation never need them.
 """
 
-from importlib.util import find_spec
+from clmot_qd.lazy_registration import register_on_use
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
-# A check, not a try: an mmdet that is there but broken must say so.
-if find_spec("mmdet") is not None:
-    from clmot_qd import registration  # noqa: F401
+register_on_use()
