@@ -15,6 +15,7 @@ from clmot_qd.export.candidates import Clip, Detected, DetectionGraph, apply_nms
 from clmot_qd.export.centers import Outputs
 from clmot_qd.models import QuasiDenseMOT
 from clmot_qd.models.mot.tracking_model import Feats
+from clmot_qd.ops import FastSingleRoIExtractor
 
 
 class RegionGraph(nn.Module):
@@ -106,7 +107,7 @@ def _refined(head: Any, boxes: Tensor, scores: Tensor, deltas: Tensor, clip: Cli
 
 def require_single_extractor(key: str, extractor: Any) -> None:
     """Refuse region extractors other than mmdet's plain one."""
-    if type(extractor) is not SingleRoIExtractor:
+    if type(extractor) not in (SingleRoIExtractor, FastSingleRoIExtractor):
         raise InputError(f"{key}: {type(extractor).__name__} cannot be exported, SingleRoIExtractor can")
 
 

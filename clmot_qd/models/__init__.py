@@ -3,6 +3,7 @@
 from clmot_qd.models import losses
 from clmot_qd.models.backbones import DLA
 from clmot_qd.models.heads import CenterEmbedHead, QuasiDenseHead
+from clmot_qd.models.mixed_precision import BFloat16OptimWrapper
 from clmot_qd.models.mot import CLMOT, QuasiDenseMOT
 from clmot_qd.models.necks import DLANeck
 from clmot_qd.models.samplers import SteadyIoUBalancedNegSampler
@@ -10,6 +11,7 @@ from clmot_qd.models.samplers import SteadyIoUBalancedNegSampler
 __all__ = [
     "CLMOT",
     "DLA",
+    "BFloat16OptimWrapper",
     "CenterEmbedHead",
     "DLANeck",
     "QuasiDenseHead",

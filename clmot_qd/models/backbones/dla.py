@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from clmot_qd.errors import InputError
+from clmot_qd.models.checkpointing import checkpointed
 
 NORM = dict(type="BN")
 
@@ -135,6 +136,8 @@ class DLA(BaseModule):
         in_channels: Channels of the image.
         norm_cfg: Normalisation layer.
         norm_eval: Keep BatchNorm statistics fixed during training (small batches, fine-tuning).
+        with_cp: Gradient checkpointing: keep the maps between the levels alone, and compute the levels again in the
+            backward pass. Less memory, more time, the same numbers.
         init_cfg: As everywhere in mmengine, e.g. ``dict(type='Pretrained', checkpoint=...)``. ImageNet and CenterNet
             files have other key names: run ``tools/convert_checkpoint.py`` on them first.
 
@@ -148,6 +151,7 @@ class DLA(BaseModule):
         in_channels: int = 3,
         norm_cfg: dict = NORM,
         norm_eval: bool = False,
+        with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -156,6 +160,7 @@ class DLA(BaseModule):
                 f"DLA has six levels of channels and four trees, got channels={channels}, tree_depths={tree_depths}"
             )
         self.norm_eval = norm_eval
+        self.with_cp = with_cp
         self.stem = ConvModule(in_channels, channels[0], 7, padding=3, norm_cfg=norm_cfg)
         self.level0 = ConvModule(channels[0], channels[0], 3, padding=1, norm_cfg=norm_cfg)
         self.level1 = ConvModule(channels[0], channels[1], 3, stride=2, padding=1, norm_cfg=norm_cfg)
@@ -177,12 +182,15 @@ class DLA(BaseModule):
                 f"DLA needs height and width in multiples of 32, got {tuple(x.shape[-2:])}: set the letterbox scale or "
                 "pad_size_divisor=32 in the data preprocessor"
             )
-        x = self.level1(self.level0(self.stem(x)))
+        x = self._run(nn.Sequential(self.stem, self.level0, self.level1), x)
         outputs = []
         for level in range(2, 6):
-            x = getattr(self, f"level{level}")(x)
+            x = self._run(getattr(self, f"level{level}"), x)
             outputs.append(x)
         return tuple(outputs)
+
+    def _run(self, part: nn.Module, x: Tensor) -> Tensor:
+        return checkpointed(part, part, x) if self.with_cp and torch.is_grad_enabled() else part(x)
 
     def train(self, mode: bool = True) -> DLA:
         """As nn.Module.train, with BatchNorm left in evaluation mode where ``norm_eval`` asks for it."""

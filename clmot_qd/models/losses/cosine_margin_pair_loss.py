@@ -85,9 +85,10 @@ class CosineMarginPairLoss(PairLoss):
 
 
 def _first_of_each_group(priority: Tensor, group: Tensor, budget: Tensor) -> Tensor:
-    """Indices of the `budget[g]` largest of each group g; priority (K,), group (K,), budget (G,)."""
-    order = priority.argsort(descending=True, stable=True)
-    order = order[group[order].argsort(stable=True)]
+    """Indices of the `budget[g]` largest of each group g; priority (K,) from 0 to 1, group (K,), budget (G,)."""
+    if len(budget) == 1:  # a GPU is waited for once, for the number; bincount and the boolean index below wait as well
+        return priority.topk(min(int(budget[0]), len(priority)), sorted=False).indices
+    order = (2 * group - priority.double()).argsort()
     sizes = torch.bincount(group, minlength=len(budget))
     rank = torch.arange(len(order), device=order.device) - (sizes.cumsum(0) - sizes)[group[order]]
     return order[rank < budget[group[order]]]

@@ -12,7 +12,6 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from clmot_qd.errors import InputError
 from clmot_qd.models.losses import unit_rows, within_image_contrast
 from clmot_qd.models.mot.tracking_model import Config, Feats, TrackingModel
 
@@ -61,8 +60,7 @@ class CLMOT(TrackingModel):
         projector: Projection head, see :class:`Projector`.
         id_head: :class:`IdentityClassifier` of the supervised baseline.
         task_weighting: How detection and embedding losses are balanced.
-        view_batching: ``'separate'``: each view is a batch of its own, so BatchNorm sees the views one after the other,
-            as released; ``'joint'``: both views in one batch of 2N, faster on GPUs.
+        view_batching: See :class:`TrackingModel`.
         data_preprocessor: ``TrackDataPreprocessor``.
         init_cfg: As everywhere in mmengine.
     """
@@ -90,12 +88,10 @@ class CLMOT(TrackingModel):
             projector,
             id_head,
             task_weighting,
+            view_batching,
             data_preprocessor,
             init_cfg,
         )
-        if view_batching not in ("separate", "joint"):
-            raise InputError(f"view_batching must be 'separate' or 'joint', got {view_batching!r}")
-        self.view_batching = view_batching
 
     # ------------------------------------------------------------------------------------------------------ training
     def loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample], **kwargs: Any) -> dict[str, Tensor]:
@@ -110,13 +106,16 @@ class CLMOT(TrackingModel):
             Named losses; their sum is minimised.
         """
         images, samples = self.split_views(inputs, data_samples)
-        feats = self._extract_views(images)
-        detection = self.detector.bbox_head.loss(feats[0], samples[0])
+        # Without pair losses nobody looks at the reference view.
+        views = self.extract_views(images if len(self.loss_embed) else images[:1])
+        feats = next(views)
+        detection = self.detector.bbox_head.loss(feats, samples[0])
         if not len(self.loss_embed) and self.id_head is None:
             # A detector alone; the term keeps the branch in the graph, which distributed training asks for.
             idle = sum(p.sum() for p in self.detector.bbox_head.embed_head.parameters())
             return self.task_weighting({**detection, "loss_embed_idle": 0.0 * idle}, {})
-        embedded = [self._embed_objects(*view) for view in zip(feats, samples)]
+        embedded = [self._embed_objects(feats, samples[0])]
+        embedded += [self._embed_objects(*view) for view in zip(views, samples[1:])]
         embedding: dict[str, Tensor] = {}
         if len(self.loss_embed):
             embeds, ids, image = (torch.cat(parts) for parts in zip(*embedded))
@@ -128,14 +127,6 @@ class CLMOT(TrackingModel):
             key_embeds, key_ids, _ = embedded[0]
             embedding["loss_id"] = self.id_head(key_embeds, key_ids)
         return self.task_weighting(detection, embedding)
-
-    def _extract_views(self, views: list[Tensor]) -> list[tuple[Tensor, ...]]:
-        """T views (N, 3, H, W) -> T tuples of feature maps (N, c, h, w)."""
-        if self.view_batching == "separate":
-            return [self.detector.extract_feat(view) for view in views]
-        joint = self.detector.extract_feat(torch.cat(views))
-        chunks = [level.chunk(len(views)) for level in joint]
-        return [tuple(level[i] for level in chunks) for i in range(len(views))]
 
     def _embed_objects(
         self, feats: Sequence[Tensor], samples: Sequence[DetDataSample]
@@ -160,17 +151,18 @@ class CLMOT(TrackingModel):
         return self.detector.bbox_head.predict(feats, frames, rescale=False)
 
     @torch.no_grad()
-    def embed_boxes(self, images: Tensor, bboxes: Sequence[Tensor]) -> list[Tensor]:
+    def embed_boxes(self, images: Tensor, bboxes: Sequence[Tensor], feats: Feats | None = None) -> list[Tensor]:
         """Embeddings of boxes from anywhere (another detector, annotations, a file), read at their centres.
 
         Args:
             images: (N, 3, H, W), preprocessed.
             bboxes: Per image (n_i, 4) xyxy, network-input pixels. A centre outside the picture is read at its border.
+            feats: ``detector.extract_feat(images)``, if that is known already.
 
         Returns:
             Per image (n_i, C), not normalised.
         """
-        feats = self.detector.extract_feat(images)
+        feats = self.detector.extract_feat(images) if feats is None else feats
         height, width = feats[0].shape[-2:]
         counts = torch.tensor([len(b) for b in bboxes], device=images.device)
         flat = torch.cat(list(bboxes)).to(images.device).float()

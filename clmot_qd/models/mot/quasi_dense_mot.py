@@ -16,8 +16,10 @@ from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_network, scaling_of
 from clmot_qd.models.heads.quasi_dense_head import Regions
 from clmot_qd.models.losses import cross_view_contrast, unit_rows
+from clmot_qd.models.mixed_precision import keep_outputs_in_float32
 from clmot_qd.models.mot.proposals import TwoStageProposals, proposals_of
 from clmot_qd.models.mot.tracking_model import Config, Feats, TrackingModel
+from clmot_qd.ops import fast_cpu_operators
 
 # Eq. (7): gamma_1 = 0.25 for the embedding loss, gamma_2 = 1 for the auxiliary one.
 QDTRACK_LOSSES = (
@@ -56,6 +58,7 @@ class QuasiDenseMOT(TrackingModel):
         projector: See there.
         id_head: See there; the identities of the key view's regions are classified.
         task_weighting: See there.
+        view_batching: See there.
         freeze_detector: Train the embeddings alone (TAO recipe): the detector gets no gradient, has no losses, and
             stays in evaluation mode, so that BatchNorm statistics stay as well.
         dense_proposals: For dense detectors, ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img`` of the boxes proposed
@@ -80,6 +83,7 @@ class QuasiDenseMOT(TrackingModel):
         projector: Config | None = None,
         id_head: Config | None = None,
         task_weighting: Config = dict(type="FixedTaskWeighting"),  # noqa: B006
+        view_batching: str = "separate",
         freeze_detector: bool = False,
         dense_proposals: Config = DENSE_PROPOSALS,
         public_detections: bool = False,
@@ -95,10 +99,13 @@ class QuasiDenseMOT(TrackingModel):
             projector,
             id_head,
             task_weighting,
+            view_batching,
             data_preprocessor,
             init_cfg,
         )
         self.track_head = MODELS.build(track_head)
+        fast_cpu_operators(self.track_head)
+        keep_outputs_in_float32(self.detector)
         self.proposals = proposals_of(self.detector, dense_proposals)
         self.public_detections = public_detections
         self.freeze_detector = freeze_detector
@@ -128,31 +135,31 @@ class QuasiDenseMOT(TrackingModel):
         """
         images, samples = self.split_views(inputs, data_samples)
         # Without pair losses nobody looks at the reference view.
-        feats = [self._extract(view) for view in (images if len(self.loss_embed) else images[:1])]
+        views = self.extract_views(images if len(self.loss_embed) else images[:1])
+        feats = next(views)
         detection: dict[str, Any] = {}
         if self.freeze_detector:
-            proposals = self.proposals.propose(feats[0], samples[0])
+            proposals = self.proposals.propose(feats, samples[0])
         else:
-            detection, proposals = self.proposals.loss_and_propose(feats[0], samples[0])
+            detection, proposals = self.proposals.loss_and_propose(feats, samples[0])
         if not len(self.loss_embed) and self.id_head is None:
             # A detector alone; the term keeps the head in the graph, which distributed training asks for.
             idle = sum(p.sum() for p in self.track_head.parameters())
             return self.task_weighting({**detection, "loss_embed_idle": 0.0 * idle}, {})
-        anchors = self.track_head.key_regions(feats[0], proposals, samples[0])
+        anchors = self.track_head.key_regions(feats, proposals, samples[0])
         embedding: dict[str, Tensor] = {}
         if len(self.loss_embed):
-            ref_proposals = self.proposals.propose(feats[1], samples[1])
-            targets = self.track_head.ref_regions(feats[1], ref_proposals, samples[1])
+            ref_feats = next(views)
+            ref_proposals = self.proposals.propose(ref_feats, samples[1])
+            targets = self.track_head.ref_regions(ref_feats, ref_proposals, samples[1])
             embedding |= self.pair_losses(partial(self._contrast, self._prepared(anchors), self._prepared(targets)))
         if self.id_head is not None:
             embedding["loss_id"] = self.id_head(anchors.embeds, anchors.ids)
         return self.task_weighting(detection, embedding)
 
     def _extract(self, images: Tensor) -> Feats:
-        if not self.freeze_detector:
-            return self.detector.extract_feat(images)
-        with torch.no_grad():
-            return self.detector.extract_feat(images)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_detector):
+            return super()._extract(images)
 
     def _prepared(self, regions: Regions) -> Regions:
         """The embeddings as the pair losses see them."""
@@ -188,17 +195,18 @@ class QuasiDenseMOT(TrackingModel):
         return self.proposals.regress(feats, bboxes, frame.metainfo["img_shape"])
 
     @torch.no_grad()
-    def embed_boxes(self, images: Tensor, bboxes: Sequence[Tensor]) -> list[Tensor]:
+    def embed_boxes(self, images: Tensor, bboxes: Sequence[Tensor], feats: Feats | None = None) -> list[Tensor]:
         """Embeddings of boxes from anywhere (another detector, annotations, a file).
 
         Args:
             images: (N, 3, H, W), preprocessed.
             bboxes: Per image (n_i, 4) xyxy, network-input pixels.
+            feats: ``detector.extract_feat(images)``, if that is known already.
 
         Returns:
             Per image (n_i, C), not normalised.
         """
-        feats = self.detector.extract_feat(images)
+        feats = self.detector.extract_feat(images) if feats is None else feats
         boxes = [box.to(images.device).float() for box in bboxes]
         return list(self.track_head.predict(feats, boxes).split([len(box) for box in boxes]))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from clmot_qd.checkpoints import install_foreign_keys_hook
 from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_network, boxes_to_original, scaling_of
+from clmot_qd.models.folding import fold_frozen_norms, unfold_norms
 from clmot_qd.models.mot.video_tracker import VideoTracker
+from clmot_qd.ops import fast_cpu_operators
 
 # A data set may give a whole video as one sample, whose feature maps would not fit into memory together.
 FRAMES_AT_ONCE = 8
@@ -45,6 +47,9 @@ class TrackingModel(BaseMOTModel):
         projector: Projection head of the pair losses, see :class:`Projector`; dropped at test time.
         id_head: :class:`IdentityClassifier` of the supervised baseline.
         task_weighting: How detection and embedding losses are balanced.
+        view_batching: ``'separate'``: each view is a batch of its own, so a BatchNorm that trains sees the views one
+            after the other, as released; ``'joint'``: both views in one batch of 2N, faster on GPUs, and the same
+            numbers where BatchNorm is frozen. Separate views need less memory.
         data_preprocessor: ``TrackDataPreprocessor``.
         init_cfg: As everywhere in mmengine.
     """
@@ -62,10 +67,14 @@ class TrackingModel(BaseMOTModel):
         projector: Config | None,
         id_head: Config | None,
         task_weighting: Config,
+        view_batching: str,
         data_preprocessor: Config | None,
         init_cfg: Config | list[Config] | None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        if view_batching not in ("separate", "joint"):
+            raise InputError(f"view_batching must be 'separate' or 'joint', got {view_batching!r}")
+        self.view_batching = view_batching
         self.detector = MODELS.build(detector)
         self.tracker = MODELS.build(tracker) if tracker else None
         self.loss_embed = build_pair_losses(loss_embed)
@@ -77,6 +86,7 @@ class TrackingModel(BaseMOTModel):
         self._video_tracker = VideoTracker(self.tracker) if self.tracker is not None else None
         self._require_parts_for_tracker()
         install_foreign_keys_hook(self)
+        fast_cpu_operators(self)
 
     def _require_parts_for_tracker(self) -> None:
         """Refuse mmdet's trackers that use parts of the model which this one does not have."""
@@ -88,9 +98,13 @@ class TrackingModel(BaseMOTModel):
             )
 
     def train(self, mode: bool = True) -> TrackingModel:
-        """As everywhere; a change of mode begins another run over the data, so that the tracker starts afresh."""
+        """As everywhere; a change of mode begins another run over the data, so that the tracker starts afresh.
+
+        Training folds frozen BatchNorm into the convolutions, see :func:`fold_frozen_norms`; evaluation does not.
+        """
         if self._video_tracker is not None and mode != self.training:
             self._video_tracker.forget()
+        (fold_frozen_norms if mode else unfold_norms)(self)
         return super().train(mode)
 
     # ------------------------------------------------------------------------------------------------------ training
@@ -115,6 +129,27 @@ class TrackingModel(BaseMOTModel):
         images = [inputs[rows, order[:, view]] for view in range(views)]
         samples = [[s[int(order[n, view])] for n, s in enumerate(data_samples)] for view in range(views)]
         return images, samples
+
+    def extract_views(self, views: Sequence[Tensor]) -> Iterator[Feats]:
+        """Feature maps of one view after the other.
+
+        Separate views are computed when they are asked for. What is computed later is freed earlier in the backward
+        pass: with the key's losses before the reference view, its maps are gone when theirs need room.
+
+        Args:
+            views: T times (N, 3, H, W).
+
+        Yields:
+            T tuples of maps (N, c, h, w).
+        """
+        if self.view_batching == "separate":
+            yield from map(self._extract, views)
+        else:
+            yield from zip(*(level.chunk(len(views)) for level in self._extract(torch.cat(list(views)))))
+
+    def _extract(self, images: Tensor) -> Feats:
+        """(N, 3, H, W) -> feature maps (N, c, h, w) for the losses."""
+        return self.detector.extract_feat(images)
 
     def pair_losses(self, contrast: Callable[[nn.Module], Tensor]) -> dict[str, Tensor]:
         """Every pair loss by its name; ``contrast`` applies one of them to the embeddings of a batch."""

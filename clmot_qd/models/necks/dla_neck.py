@@ -11,6 +11,8 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from clmot_qd.models.checkpointing import checkpointed
+
 
 def bilinear_upsample(channels: int, factor: int) -> nn.ConvTranspose2d:
     """A learnable per-channel up-sampling by ``factor`` (a power of two) that starts as bilinear interpolation."""
@@ -32,12 +34,20 @@ class IterativeAggregation(BaseModule):
         factors: Up-sampling factor of each map after the first to the resolution of the first.
         use_dcn: DCNv2 (mmcv's ModulatedDeformConv2d) for projections and merges; plain 3x3 convolutions otherwise.
         norm_cfg: Normalisation layer.
+        with_cp: Gradient checkpointing of every node.
     """
 
     def __init__(
-        self, in_channels: Sequence[int], out_channels: int, factors: Sequence[int], use_dcn: bool, norm_cfg: dict
+        self,
+        in_channels: Sequence[int],
+        out_channels: int,
+        factors: Sequence[int],
+        use_dcn: bool,
+        norm_cfg: dict,
+        with_cp: bool = False,
     ) -> None:
         super().__init__()
+        self.with_cp = with_cp
         # DCNv2 carries a bias although a norm follows: the public checkpoints have it.
         conv_cfg = dict(type="DCNv2") if use_dcn else None
         bias: bool | str = True if use_dcn else "auto"
@@ -53,10 +63,17 @@ class IterativeAggregation(BaseModule):
         """Maps finest first -> the merged maps, one for each input after the first, all at the finest resolution."""
         merged = []
         finer = maps[0]
-        for coarse, project, upsample, merge in zip(maps[1:], self.projections, self.upsamples, self.merges):
-            finer = merge(upsample(project(coarse)) + finer)
+        for index, coarse in enumerate(maps[1:]):
+            if self.with_cp and torch.is_grad_enabled():
+                finer = checkpointed(self, self._merge, index, finer, coarse)
+            else:
+                finer = self._merge(index, finer, coarse)
             merged.append(finer)
         return merged
+
+    def _merge(self, index: int, finer: Tensor, coarse: Tensor) -> Tensor:
+        """One node: the coarser map comes to the finer one's resolution and is merged into it."""
+        return self.merges[index](self.upsamples[index](self.projections[index](coarse)) + finer)
 
 
 @MODELS.register_module()
@@ -76,6 +93,7 @@ class DLANeck(BaseModule):
         in_channels: Channels of the four inputs, finest first.
         use_dcn: False replaces DCNv2 by plain 3x3 convolutions: no compiled operator, several times faster on CPUs.
         norm_cfg: Normalisation layer.
+        with_cp: Gradient checkpointing: the inside of every aggregation node is computed again in the backward pass.
         init_cfg: As everywhere in mmengine.
     """
 
@@ -84,6 +102,7 @@ class DLANeck(BaseModule):
         in_channels: Sequence[int] = (64, 128, 256, 512),
         use_dcn: bool = True,
         norm_cfg: dict = dict(type="BN"),  # noqa: B006 - OpenMMLab convention, never written to
+        with_cp: bool = False,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -93,11 +112,13 @@ class DLANeck(BaseModule):
         for finest in range(len(channels) - 2, -1, -1):
             # Every map after the finest of this round has by now the resolution of the one after it: factor 2 each.
             factors = [2] * (len(channels) - 1 - finest)
-            rounds.append(IterativeAggregation(incoming[finest:], channels[finest], factors, use_dcn, norm_cfg))
+            rounds.append(
+                IterativeAggregation(incoming[finest:], channels[finest], factors, use_dcn, norm_cfg, with_cp)
+            )
             incoming[finest + 1 :] = [channels[finest]] * len(factors)
         self.rounds = nn.ModuleList(rounds)
         self.final = IterativeAggregation(
-            channels[:-1], channels[0], [2**i for i in range(1, len(channels) - 1)], use_dcn, norm_cfg
+            channels[:-1], channels[0], [2**i for i in range(1, len(channels) - 1)], use_dcn, norm_cfg, with_cp
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor]:

@@ -60,6 +60,16 @@ def test_no_pairs_at_all(loss: PairLoss, anchors: int, targets: int, grouped: bo
 
 
 @every_loss
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("rows", [1, 4], ids=["one row", "all rows"])
+def test_a_model_that_diverged_has_no_finite_loss(loss: PairLoss, value: float, rows: int) -> None:
+    """mmengine logs the loss and nothing else; 0 would look like a success."""
+    anchors, targets, positive = embeddings(4), embeddings(6, seed=1), torch.eye(4, 6, dtype=torch.bool)
+    anchors[:rows] = value
+    assert not loss(anchors, targets, positive, ~positive).isfinite()
+
+
+@every_loss
 def test_all_pairs_ignored(loss: PairLoss) -> None:
     nothing = torch.zeros(4, 6, dtype=torch.bool)
     value, *grads = backward(loss, embeddings(4), embeddings(6), nothing, nothing)

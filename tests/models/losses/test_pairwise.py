@@ -63,3 +63,55 @@ def test_masked_logsumexp() -> None:
     (grad,) = torch.autograd.grad(result.sum(), values)
     assert grad.isfinite().all()
     assert (grad[~mask] == 0).all()
+
+
+def test_masked_logsumexp_and_its_gradient() -> None:
+    random = torch.Generator().manual_seed(0)
+    values = (3 * torch.randn(6, 9, generator=random, dtype=torch.float64)).requires_grad_()
+    mask = torch.rand(6, 9, generator=random) < 0.4
+    mask[:, 0] = True
+    expected = values.masked_fill(~mask, -torch.inf).logsumexp(dim=1)
+    torch.testing.assert_close(masked_logsumexp(values, mask), expected)
+    assert torch.autograd.gradcheck(lambda v: masked_logsumexp(v, mask), values)
+
+
+@pytest.mark.parametrize("outside", [3e38, -3e38])
+def test_entries_outside_of_the_mask_may_be_anything_finite(outside: float) -> None:
+    values = torch.tensor([[-3e38, outside], [outside, outside], [1.0, outside]], requires_grad=True)
+    mask = torch.tensor([[True, False], [False, False], [True, False]])
+    result = masked_logsumexp(values, mask)
+    torch.testing.assert_close(result[[0, 2]], torch.tensor([-3e38, 1.0]))
+    (grad,) = torch.autograd.grad(result.sum(), values)
+    assert grad.tolist() == [[1, 0], [0, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("entries", [1, 3])
+def test_numbers_that_are_not_finite_stay_so(value: float, entries: int) -> None:
+    values = torch.tensor([[1.0, 3.0, 2.0, 0.5]] * 2)
+    values[:, :entries] = value
+    inside = torch.tensor([True, True, True, False])
+    expected = values[:, :3].logsumexp(dim=1)
+    result = masked_logsumexp(values, inside.expand(2, 4))
+    torch.testing.assert_close(result, expected, equal_nan=True)
+    torch.testing.assert_close(masked_logsumexp(values[:, :3], torch.ones(2, 3) > 0), expected, equal_nan=True)
+    empty = masked_logsumexp(values, torch.zeros(2, 4) > 0)
+    assert (empty == torch.finfo(torch.float32).min).all()
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_nothing_to_sum(rows: int) -> None:
+    values = torch.zeros(rows, 0, requires_grad=True)
+    result = masked_logsumexp(values, torch.zeros(rows, 0, dtype=torch.bool))
+    assert result.tolist() == [torch.finfo(torch.float32).min] * rows
+    assert torch.autograd.grad(result.sum(), values)[0].shape == (rows, 0)
+
+
+def test_distances_in_float32_are_those_of_float64() -> None:
+    """The products that CPUs take must not cost digits, for long rows either."""
+    random = torch.Generator().manual_seed(0)
+    for length in (1.0, 100.0):
+        rows = length * torch.nn.functional.normalize(torch.randn(12, 64, generator=random))
+        rows[6:] = rows[:6] + length * 1e-5 * torch.randn(6, 64, generator=random)
+        expected = euclidean_distances(rows.double(), rows.double()).float()
+        torch.testing.assert_close(euclidean_distances(rows, rows), expected, rtol=1e-4, atol=length * 1e-7)
