@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clmot_qd.errors import InputError
+from clmot_qd.garbage import collection_paused
 
 
 def read_text(path: str | os.PathLike[str], if_missing: str = "check the path") -> str:
@@ -51,7 +52,8 @@ def read_json(
 def parse_json(path: str | os.PathLike[str], text: str, if_broken: str, first_line: int = 1) -> Any:
     """Parse JSON that begins in a line of a file; see :func:`read_json`."""
     try:
-        return json.loads(text)
+        with collection_paused():
+            return json.loads(text)
     except json.JSONDecodeError as error:
         what = f"{error.msg.removesuffix(' at')} at line {first_line + error.lineno - 1}, column {error.colno}"
         raise InputError(f"{path}: no valid JSON ({what}): truncated? {if_broken}") from error

@@ -39,7 +39,19 @@ def _split(margin: int) -> tuple[int, int]:
 
 
 def put_into_letterbox(image: np.ndarray, shape: LetterboxShape, pad_value: int) -> np.ndarray:
-    """Scale an image (H, W, 3) with INTER_AREA and fill the margins with the grey level ``pad_value``."""
-    scaled = cv2.resize(image, shape.size, interpolation=cv2.INTER_AREA)
-    fill = (pad_value,) * 3
-    return cv2.copyMakeBorder(scaled, *shape.pad_param, borderType=cv2.BORDER_CONSTANT, value=fill)
+    """Scale an image with INTER_AREA and fill the margins of all its channels with the grey level ``pad_value``.
+
+    Args:
+        image: (H, W), (H, W, 1) or (H, W, C), of a number type that OpenCV scales.
+        shape: Where it lands.
+        pad_value: Cut off at the ends of an integer type's range.
+    """
+    (width, height), (top, bottom, left, right) = shape.size, shape.pad_param
+    canvas = np.empty((top + height + bottom, left + width + right, *image.shape[2:]), dtype=image.dtype)
+    inside = canvas[top : top + height, left : left + width]
+    cv2.resize(image, shape.size, dst=inside, interpolation=cv2.INTER_AREA)
+    limits = np.iinfo(image.dtype) if image.dtype.kind in "iu" else None
+    level = pad_value if limits is None else min(max(pad_value, limits.min), limits.max)
+    for margin in (canvas[:top], canvas[top + height :], canvas[:, :left], canvas[:, left + width :]):
+        margin[...] = level
+    return canvas

@@ -81,7 +81,7 @@ def test_pictures_are_those_of_the_paper() -> None:
     sizes = [step.scale for step in every([bdd.train_dataloader, bdd.test_dataloader], "Resize")]
     assert sizes == [(1296, 720)] * 3
     for config in (bdd, waymo):  # "original scale", "random horizontal flipping" alone
-        steps = every(config.train_dataloader, "RandomFlip")
+        steps = every(config.train_dataloader, "TrackRandomFlip")
         assert {step.prob for step in steps} == {0.5}
         assert not any(every(config.train_dataloader, kind) for kind in ("PhotoMetricDistortion", "RandomCrop"))
     assert not every([waymo.train_dataloader, waymo.test_dataloader], "Resize")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Is told frames done and frames in all.
 FrameProgress = Callable[[int, int], None]
+#: Is given the model, a frame as its data preprocessor gives it, and the frame's feature maps.
+FrameReader = Callable[[Any, Mapping[str, Any], Any], None]
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,7 @@ def fill_cache(
     untrained: Mapping[str, Any] | None = None,
     half: bool = False,
     progress: FrameProgress = lambda done, total: None,
+    also: FrameReader | None = None,
 ) -> list[Path]:
     """Write the cache files that are not there yet; memory holds the detections of one video.
 
@@ -194,13 +197,13 @@ def fill_cache(
         untrained: Kind -> further model that embeds the same boxes.
         half: Store embeddings in half precision.
         progress: See :data:`FrameProgress`.
+        also: Is shown every frame that the network sees.
 
     Raises:
         InputError: The model does not fit, or the folder holds another model's files.
     """
     make_folder(out)
-    identity = identity_of(source.config, checkpoint, half)
-    kinds = {"", *(untrained or {})}
+    identity, kinds = identity_of(source.config, checkpoint, half), {"", *(untrained or {})}
     missing = [name for name in source.videos if not _is_there(out, name, source, identity, kinds)]
     total = sum(count for _, count in source.videos.values())
     done = total - sum(source.videos[name][1] for name in missing)
@@ -208,7 +211,7 @@ def fill_cache(
     if missing:
         model = source.load_model(checkpoint)
         others = {kind: on_device(other) for kind, other in (untrained or {}).items()}
-        frames = _detect(model, others, source, _counted(source.batches(missing), done, total, progress))
+        frames = _detect(model, others, source, _counted(source.batches(missing), done, total, progress), also)
         for name, group in groupby(frames, key=lambda frame: frame.sequence):
             found, more = _stack(list(group))
             write_cache(out, name, found, source.classes, identity, more, half)
@@ -259,7 +262,7 @@ def _is_there(
 
 
 def _detect(
-    model: Any, others: Mapping[str, Any], source: ConfiguredVideos, batches: Iterable[Any]
+    model: Any, others: Mapping[str, Any], source: ConfiguredVideos, batches: Iterable[Any], also: FrameReader | None
 ) -> Iterator[FrameDetections]:
     """Yield the detections of batches of one frame."""
     import torch
@@ -269,7 +272,10 @@ def _detect(
         frame = data["data_samples"][0][0]
         images = data["inputs"].flatten(0, 1)
         with torch.no_grad():
-            found = model.detect(model.detector.extract_feat(images), [frame])[0]
+            feats = model.detector.extract_feat(images)
+            found = model.detect(feats, [frame])[0]
+            if also is not None:
+                also(model, data, feats)
         boxes = boxes_to_original(found.bboxes, *scaling_of(frame.metainfo))
         yield FrameDetections(
             *source.place_of(frame.metainfo),

@@ -82,35 +82,74 @@ def embed_true_boxes(
     source: ConfiguredVideos, models: Mapping[str, Any], classes: Sequence[str], progress: FrameProgress
 ) -> TrueObjects:
     """Read embeddings at the true boxes of these classes that have an identity and are to be considered."""
-    import torch
-
-    numbers = source.truth.class_numbers(classes)
-    chosen = {name: _rows_by_frame(truth, numbers) for name, truth in source.truth.sequences.items()}
-    order = {name: position for position, name in enumerate(source.videos)}
-    parts: list[tuple[np.ndarray, ...]] = []
-    embeds: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    reader = TrueBoxReader(source, classes)
     total = sum(frames for _, frames in source.videos.values())
     for done, batch in enumerate(source.batches(source.videos)):
         progress(done, total)
-        data = next(iter(models.values())).data_preprocessor(batch)
+        reader.read(models, next(iter(models.values())).data_preprocessor(batch))
+    progress(total, total)
+    return reader.objects()
+
+
+class TrueBoxReader:
+    """Reads embeddings at true boxes, frame by frame.
+
+    Args:
+        source: The test set.
+        classes: Boxes of these classes are read if they have an identity and are to be considered.
+
+    Raises:
+        InputError: The ground truth has no such class.
+    """
+
+    def __init__(self, source: ConfiguredVideos, classes: Sequence[str]) -> None:
+        self._source, self._classes = source, classes
+        self._numbers = source.truth.class_numbers(classes)
+        self._chosen = {name: _rows_by_frame(truth, self._numbers) for name, truth in source.truth.sequences.items()}
+        self._order = {name: position for position, name in enumerate(source.videos)}
+        self._parts: list[tuple[np.ndarray, ...]] = []
+        self._embeds: dict[str, list[np.ndarray]] = {}
+
+    def read(self, models: Mapping[str, Any], data: Mapping[str, Any], feats: Any = None) -> None:
+        """Read one frame.
+
+        Args:
+            models: Name -> model, the same ones in every frame.
+            data: The frame as ``data_preprocessor`` gives it.
+            feats: Its feature maps, if there is one model and they are known already.
+        """
+        import torch
+
         meta = data["data_samples"][0][0].metainfo
-        sequence, frame = source.place_of(meta)
-        rows = chosen[sequence].get(frame)
+        sequence, frame = self._source.place_of(meta)
+        rows = self._chosen[sequence].get(frame)
         if rows is None:
-            continue
-        boxes = source.truth.sequences[sequence].boxes.select(rows)
+            return
+        boxes = self._source.truth.sequences[sequence].boxes.select(rows)
         corners = xywh_to_xyxy(boxes.bboxes)
         network = torch.as_tensor(boxes_to_network(corners, *scaling_of(meta)), dtype=torch.float32)
         for name, model in models.items():
-            embeds[name].append(model.embed_boxes(data["inputs"].flatten(0, 1), [network])[0].float().cpu().numpy())
-        labels = np.array([numbers.index(number) for number in boxes.class_ids.tolist()])
-        parts.append((boxes.ids, boxes.frames, np.full(len(rows), order[sequence]), labels))
-    progress(total, total)
-    if not parts:
-        raise InputError(f"{source.truth.source}: no box of {', '.join(classes)} has an identity to compare")
-    joined = {name: np.concatenate(vectors) for name, vectors in embeds.items()}
-    ids, frames, videos, labels = (np.concatenate(column) for column in zip(*parts))
-    return TrueObjects(joined, ids, frames, videos, labels, classes)
+            found = model.embed_boxes(data["inputs"].flatten(0, 1), [network], feats)[0]
+            self._embeds.setdefault(name, []).append(found.float().cpu().numpy())
+        labels = np.array([self._numbers.index(number) for number in boxes.class_ids.tolist()])
+        self._parts.append((boxes.ids, boxes.frames, np.full(len(rows), self._order[sequence]), labels))
+
+    def read_trained(self, model: Any, data: Mapping[str, Any], feats: Any) -> None:
+        """Read one frame of the trained model, which has its feature maps already."""
+        self.read({TRAINED: model}, data, feats)
+
+    def objects(self) -> TrueObjects:
+        """What has been read.
+
+        Raises:
+            InputError: Nothing.
+        """
+        if not self._parts:
+            told = f"no box of {', '.join(self._classes)} has an identity to compare"
+            raise InputError(f"{self._source.truth.source}: {told}")
+        joined = {name: np.concatenate(vectors) for name, vectors in self._embeds.items()}
+        ids, frames, videos, labels = (np.concatenate(column) for column in zip(*self._parts))
+        return TrueObjects(joined, ids, frames, videos, labels, self._classes)
 
 
 def _rows_by_frame(truth: SequenceTruth, numbers: Sequence[int]) -> dict[int, np.ndarray]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
+
+import numpy as np
 
 
 def is_box(value: Any) -> bool:
@@ -14,6 +17,17 @@ def is_box(value: Any) -> bool:
     if not all(isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side) for side in value):
         return False
     return value[2] >= 0 and value[3] >= 0
+
+
+def are_boxes(values: Sequence[Any]) -> bool:
+    """Whether :func:`is_box` holds for all; many times as fast as asking one by one."""
+    if not set(map(type, values)) <= {list, tuple} or not set(map(len, values)) <= {4}:
+        return all(map(is_box, values))
+    sides = list(chain.from_iterable(values))
+    if not set(map(type, sides)) <= {int, float}:
+        return all(map(is_box, values))
+    boxes = np.array(sides, dtype=np.float64).reshape(-1, 4)
+    return bool(np.isfinite(boxes).all() and (boxes[:, 2:] >= 0).all())
 
 
 def merged_classes(categories: Iterable[Mapping[str, Any]]) -> dict[int, int]:

@@ -18,9 +18,10 @@ from mmdet.datasets.api_wrappers import COCO
 from mmengine import fileio
 from mmengine.dataset import BaseDataset
 
-from clmot_qd.datasets.annotation_entries import is_box
+from clmot_qd.datasets.annotation_entries import are_boxes, is_box
 from clmot_qd.errors import InputError
 from clmot_qd.files import read_json
+from clmot_qd.garbage import collection_paused
 
 IMAGE_KEYS = ("id", "file_name", "width", "height")
 ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox")
@@ -55,8 +56,11 @@ def _load_json(path: str | os.PathLike[str]) -> Any:
 
 
 def _check_entries(path: str | os.PathLike[str], kind: str, entries: list[dict], keys: Sequence[str]) -> None:
+    required = set(keys)
+    if all(required <= entry.keys() for entry in entries) and len({entry["id"] for entry in entries}) == len(entries):
+        return
     seen = set()
-    for index, entry in enumerate(entries):
+    for index, entry in enumerate(entries):  # which one is it?
         missing = [key for key in keys if key not in entry]
         if missing:
             raise InputError(f"{path}: {kind} {entry.get('id', f'number {index}')} has no {missing[0]!r}")
@@ -66,7 +70,9 @@ def _check_entries(path: str | os.PathLike[str], kind: str, entries: list[dict],
 
 
 def _check_boxes(path: str | os.PathLike[str], annotations: list[dict]) -> None:
-    for annotation in annotations:
+    if are_boxes([annotation["bbox"] for annotation in annotations]):
+        return
+    for annotation in annotations:  # which one is it?
         bbox = annotation["bbox"]
         if not is_box(bbox):
             raise InputError(f"{path}: annotation {annotation['id']}: bbox must be [x, y, w, h] in pixels, not {bbox}")
@@ -152,6 +158,11 @@ class CheckedAnnotations(BaseDataset):
             raise InputError(f"metainfo.classes: {classes!r} is a string, not a list: write classes=({classes!r},)")
         self._metainfo["classes"] = tuple(classes)
         return coco
+
+    def full_init(self) -> None:
+        """Load, filter and store as the parent does."""
+        with collection_paused():
+            super().full_init()
 
     def filter_data(self) -> list[dict]:
         """Filter as the parent does, then refuse a data set without a sample."""

@@ -10,7 +10,7 @@ model = dict(
 single_view_pipeline = [
     dict(type="LoadFrame"),
     dict(type="LoadTrackAnnotations", with_bbox=True),
-    dict(type="RandomFlip", prob=0.5),
+    dict(type="TrackRandomFlip", prob=0.5),
     dict(type="SingleView"),
     *_base_.two_view_pipeline[4:],
 ]

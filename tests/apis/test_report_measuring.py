@@ -20,7 +20,7 @@ from clmot_qd.apis import embedding_quality_report
 from clmot_qd.apis.comparison import compare_trackers
 from clmot_qd.apis.detection_cache import ConfiguredVideos
 from clmot_qd.apis.embedding_quality import embedding_quality
-from clmot_qd.apis.embedding_quality_report import TRAINED, TrueObjects, embed_true_boxes, measure_embeddings
+from clmot_qd.apis.embedding_quality_report import TRAINED, TrueBoxReader, TrueObjects, measure_embeddings
 from clmot_qd.errors import InputError
 from clmot_qd.visualization.report import measuring
 from clmot_qd.visualization.report.collecting import Request, make_report
@@ -98,6 +98,34 @@ def test_tracks_are_those_of_the_other_commands(
     np.testing.assert_array_equal(again.embedded.objects.embeds[TRAINED], found.embedded.objects.embeds[TRAINED])
     with pytest.raises(pytest.fail.Exception, match=NEVER):
         tracked(run, max_frames=3)
+
+
+@pytest.mark.parametrize(
+    "project", ["clmot_tiny_demo", pytest.param("qdtrack_tiny_demo", marks=pytest.mark.slow)], indirect=True
+)
+def test_the_network_sees_every_frame_once(project: dict[str, Any], run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    batches = ConfiguredVideos.batches
+
+    def counted(self: ConfiguredVideos, names: Any) -> Iterator[Any]:
+        for batch in batches(self, names):
+            asked.append(1)
+            yield batch
+
+    monkeypatch.setattr(ConfiguredVideos, "batches", counted)
+    once = tracked(run, embeddings=True)
+    assert len(asked) == sum(len(truth.frames) for truth in once.truth.sequences.values()) == 12
+    (detections,) = run.glob("report_cache/*/detections")
+    (detections.parent / "true_boxes.npz").unlink()
+    (detections / "clip-2.npz").unlink()  # as an interrupted report leaves it
+    twice = tracked(run, embeddings=True)
+    assert len(asked) == 12 + 6 + 12
+    assert once.embedded is not None
+    assert twice.embedded is not None
+    for name in ("ids", "frames", "videos", "labels"):
+        np.testing.assert_array_equal(getattr(once.embedded.objects, name), getattr(twice.embedded.objects, name))
+    in_passing, apart = (found.embedded.objects.embeds[TRAINED] for found in (once, twice))
+    np.testing.assert_allclose(in_passing, apart, rtol=1e-5, atol=1e-6)
 
 
 @one_model
@@ -254,15 +282,32 @@ def test_a_run_that_cannot_be_scored_spoils_no_other(run: Path, monkeypatch: pyt
 
 @one_model
 def test_embeddings_that_cannot_be_measured_are_noted(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def spoilt(*arguments: Any) -> TrueObjects:
-        found = embed_true_boxes(*arguments)
+    def spoilt(self: TrueBoxReader) -> TrueObjects:
+        found = objects_of(self)
         found.embeds[TRAINED][0] = np.nan
         return found
 
-    monkeypatch.setattr("clmot_qd.visualization.report.measuring.embed_true_boxes", spoilt)
+    objects_of = TrueBoxReader.objects
+    monkeypatch.setattr(TrueBoxReader, "objects", spoilt)
     notes: list[str] = []
     assert tracked(run, notes, embeddings=True, max_frames=1).embedded is None
     assert notes == ["Embeddings are not shown: embedding_quality: embeds has a value that is not finite"]
+
+
+@one_model
+@pytest.mark.parametrize("method", ["__init__", "read", "objects"])
+def test_true_boxes_that_cannot_be_read_cost_the_embeddings_alone(
+    method: str, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: TrueBoxReader, *args: Any) -> None:
+        raise InputError("no such boxes")
+
+    monkeypatch.setattr(TrueBoxReader, method, refuse)
+    notes: list[str] = []
+    found = tracked(run, notes, embeddings=True, max_frames=1)
+    assert found.embedded is None
+    assert found.tracks.keys() == {"clip-1", "clip-2"}
+    assert notes == ["Embeddings are not shown: no such boxes"]
 
 
 @one_model

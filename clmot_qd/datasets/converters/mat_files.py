@@ -13,13 +13,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from clmot_qd.errors import InputError
-
-# What scipy raises for files that end too early or are something else.
-_BROKEN = (ValueError, TypeError, IndexError, OSError, zlib.error, MatReadError)
 
 
 def load_variable(path: Path, *names: str) -> npt.NDArray[Any]:
@@ -41,6 +36,11 @@ def load_variable(path: Path, *names: str) -> npt.NDArray[Any]:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat  # a third of a second, which --help need not wait for
+    from scipy.io.matlab import MatReadError
+
+    # What scipy raises for files that end too early or are something else.
+    broken = (ValueError, TypeError, IndexError, OSError, zlib.error, MatReadError)
     try:
         stream = path.open("rb")
     except OSError as error:
@@ -51,7 +51,7 @@ def _load(path: Path) -> dict[str, Any]:
     except NotImplementedError as error:
         advice = "in MATLAB, load it and save it with '-v7'"
         raise InputError(f"{path}: a MATLAB file of version 7.3, which is not read here; {advice}") from error
-    except _BROKEN as error:
+    except broken as error:
         raise InputError(f"{path}: no MATLAB file that can be read: truncated? Download it again") from error
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,9 +27,11 @@ from clmot_qd.datasets.converters.text_files import require_keys
 from clmot_qd.errors import InputError
 
 Size = tuple[int, int]
+Entries = Callable[[], Iterator[tuple[str, Any]]]
 
 _FRAMES = ("", "frames")  # where frames are, by the keys of stream_json
 _NUMBER_IN_NAME = re.compile(r"-(\d+)\.\w+$")
+_SMALL = 8 << 20  # bytes; a video of 200 frames has 1 MB
 _KEPT_ATTRIBUTES = ("occluded", "truncated")
 
 
@@ -53,14 +56,16 @@ class Scalabel:
     def read(self, path: Path, report: Report) -> Iterator[Frame]:
         """Read a file, or a folder of files that hold whole videos or still pictures.
 
-        Frames of one video come one after the other, whatever their order in the file: a file with videos is read
-        twice, first to count their frames. So no more than the videos that have begun stand in memory.
+        Frames of one video come one after the other, whatever their order in the file: a file with videos is gone
+        through twice, first to count their frames. So no more than the videos that have begun stand in memory, or one
+        small file.
 
         Raises:
             InputError: No file; no JSON; a frame or label that cannot be read; the message names it.
         """
         for file in _files(path):
-            parser = _Parser(self, file, self._survey(file, in_folder=path.is_dir()), report)
+            entries = _entries(file)
+            parser = _Parser(self, file, entries, self._survey(file, entries, in_folder=path.is_dir()), report)
             begun: dict[str, list[Frame]] = {}
             for frame in parser.frames():
                 if frame.video is None:
@@ -70,10 +75,10 @@ class Scalabel:
                 if len(begun[frame.video]) == parser.head.frames[frame.video]:
                     yield from begun.pop(frame.video)
 
-    def _survey(self, file: Path, in_folder: bool) -> _Head:
+    def _survey(self, file: Path, entries: Entries, in_folder: bool) -> _Head:
         """Read what has to be known before the first frame."""
         head = _Head(self.size, file.stem if in_folder else None)
-        for position, (key, entry) in enumerate(stream_json(file)):
+        for position, (key, entry) in enumerate(entries()):
             if key == "" and not self.videos:
                 break
             if key == "config" and entry is not None:
@@ -106,14 +111,15 @@ class _Head:
 class _Parser:
     """Turns the frames of one file into ours."""
 
-    def __init__(self, how: Scalabel, file: Path, head: _Head, report: Report) -> None:
+    def __init__(self, how: Scalabel, file: Path, entries: Entries, head: _Head, report: Report) -> None:
         self.how = how
         self.file = file
+        self.entries = entries
         self.head = head
         self.report = report
 
     def frames(self) -> Iterator[Frame]:
-        entries = (entry for key, entry in stream_json(self.file) if key in _FRAMES)
+        entries = (entry for key, entry in self.entries() if key in _FRAMES)
         for position, entry in enumerate(entries):
             yield self._frame(entry, f"{self.file}: frame {position}")
 
@@ -174,6 +180,13 @@ class _Parser:
             self.report.note("kept", "label without an id, its box without identity", place)
             return None
         return str(label["id"])
+
+
+def _entries(file: Path) -> Entries:
+    """What :func:`stream_json` gives, as often as it is asked for; a small file is read once."""
+    if not file.is_file() or file.stat().st_size > _SMALL:
+        return partial(stream_json, file)
+    return list(stream_json(file)).__iter__
 
 
 def _files(path: Path) -> list[Path]:

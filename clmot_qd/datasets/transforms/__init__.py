@@ -5,6 +5,7 @@ from .letterbox import Letterbox
 from .load_frame import LoadFrame
 from .public_detections import LoadPublicDetections
 from .random_affine import TrackRandomAffine
+from .random_flip import TrackRandomFlip
 from .reference_frame import ReferenceFrame, RequireCommonObject
 from .two_view import SingleView, WithinFrameTwoView
 
@@ -17,5 +18,6 @@ __all__ = [
     "RequireCommonObject",
     "SingleView",
     "TrackRandomAffine",
+    "TrackRandomFlip",
     "WithinFrameTwoView",
 ]

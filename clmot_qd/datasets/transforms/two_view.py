@@ -6,14 +6,14 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmdet.datasets.transforms import RandomFlip
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import BaseBoxes
 
 from clmot_qd.errors import InputError
+
+from .random_flip import TrackRandomFlip
 
 # Mirroring left-right on top of a flip that was applied before.
 MIRRORED_DIRECTION = {
@@ -53,7 +53,7 @@ class WithinFrameTwoView(BaseTransform):
         """Keep the choices."""
         self.mirror_ref = mirror_ref
         self.keep_ids = keep_ids
-        self._flip = RandomFlip(prob=1.0, direction="horizontal")
+        self._flip = TrackRandomFlip(prob=1.0, direction="horizontal")
 
     def transform(self, results: dict) -> dict[str, list]:
         """Make the two views; see the class."""
@@ -63,17 +63,17 @@ class WithinFrameTwoView(BaseTransform):
             key["gt_instances_ids"] = loaded_identities(key, type(self).__name__)
         else:
             key["gt_instances_ids"] = np.arange(1, len(key["gt_bboxes"]) + 1, dtype=np.int64)
-        ref = copy.deepcopy(key)
+        image = key.pop("img")  # not copied twice: mirroring copies it
+        ref = {**copy.deepcopy(key), "img": image if self.mirror_ref else image.copy()}
+        key["img"] = image
         if self.mirror_ref:
             self._mirror(ref)
         return collate_views([key, ref])
 
     def _mirror(self, view: dict) -> None:
-        """Flip a view in place: mmdet's RandomFlip moves all annotations and composes ``homography_matrix``."""
-        image, direction = view["img"], view.get("flip_direction")
+        """Flip a view: all annotations move, ``homography_matrix`` is composed, the picture is a new one."""
+        direction = view.get("flip_direction")
         self._flip(view)
-        # RandomFlip leaves a view with negative strides, which costs every later step a slow copy.
-        view["img"] = cv2.flip(image, 1)
         view["flip_direction"] = MIRRORED_DIRECTION[direction]
         view["flip"] = view["flip_direction"] is not None
 

@@ -25,7 +25,7 @@ from clmot_qd.apis.detection_cache import (
     prepare_config,
 )
 from clmot_qd.apis.detections import build_tracker, track_video
-from clmot_qd.apis.embedding_quality_report import TRAINED, embed_true_boxes
+from clmot_qd.apis.embedding_quality_report import TRAINED, TrueBoxReader, TrueObjects, embed_true_boxes
 from clmot_qd.apis.running import track_evaluator
 from clmot_qd.datasets.detections import CacheFolder
 from clmot_qd.datasets.mot_text import MotTable, empty_table
@@ -152,11 +152,15 @@ def _find(
     detected = source.detections is not None or _complete(detections, truth)
     if not detected or (objects is None and source.embeddings):
         videos = _Videos(config, truth)
+        reader = None
         if not detected:
+            if objects is None and source.embeddings and not any(detections.glob("*.npz")):
+                reader = _ReaderInPassing(videos, classes)  # the same run of the network serves both
             with bar("detecting") as tell:
-                fill_cache(detections, videos, source.checkpoint, progress=tell)
+                also = None if reader is None else reader.read
+                fill_cache(detections, videos, source.checkpoint, progress=tell, also=also)
         if objects is None and source.embeddings:
-            objects = _embed(videos, source.checkpoint, classes, bar, note)
+            objects = _embed(videos, reader, source.checkpoint, classes, bar, note)
             if objects is not None:
                 write_objects(kept / _EMBEDDINGS, objects)
                 (kept / _QUALITIES).unlink(missing_ok=True)
@@ -194,14 +198,47 @@ class _Videos(ConfiguredVideos):
         }
 
 
+class _ReaderInPassing:
+    """Reads the true boxes while the network detects: what is wrong with them ends the reading, not the detection."""
+
+    def __init__(self, videos: ConfiguredVideos, classes: Sequence[str]) -> None:
+        self._reader: TrueBoxReader | InputError
+        try:
+            self._reader = TrueBoxReader(videos, classes)
+        except InputError as error:
+            self._reader = error
+
+    def read(self, model: Any, data: Mapping[str, Any], feats: Any) -> None:
+        """Read one frame, unless an earlier one could not be read."""
+        if not isinstance(self._reader, InputError):
+            try:
+                self._reader.read_trained(model, data, feats)
+            except InputError as error:
+                self._reader = error
+
+    def objects(self) -> TrueObjects:
+        """What has been read.
+
+        Raises:
+            InputError: Something could not be read, or there was nothing.
+        """
+        if isinstance(self._reader, InputError):
+            raise self._reader
+        return self._reader.objects()
+
+
 def _embed(
     videos: ConfiguredVideos,
+    reader: _ReaderInPassing | None,
     checkpoint: str | Path,
     classes: Sequence[str],
     bar: Bar,
     note: Callable[[str], None],
 ) -> Embedded | None:
+    """Return what has been read in passing; else run the network. None: there is nothing, which is noted."""
     try:
+        if reader is not None:
+            return Embedded(reader.objects(), tuple(videos.videos))
         with bar("embedding") as tell:
             found = embed_true_boxes(videos, {TRAINED: videos.load_model(checkpoint)}, classes, tell)
             return Embedded(found, tuple(videos.videos))

@@ -19,7 +19,7 @@ crowdhuman = dict(
             clip_object_border=False,
         ),
         dict(type="PhotoMetricDistortion"),
-        dict(type="RandomFlip", prob=0.5),
+        dict(type="TrackRandomFlip", prob=0.5),
         dict(type="WithinFrameTwoView", mirror_ref=False),
         dict(
             type="TransformBroadcaster",

@@ -10,7 +10,7 @@ pair_pipeline = [
         transforms=[
             dict(type="LoadFrame"),
             dict(type="LoadTrackAnnotations"),
-            dict(type="RandomFlip", prob=0.5),
+            dict(type="TrackRandomFlip", prob=0.5),
         ],
     ),
     _base_.two_view_pipeline[4],  # jitter, letterbox and affine, each frame by itself

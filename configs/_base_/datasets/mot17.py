@@ -9,7 +9,7 @@ num_workers = 4
 two_view_pipeline = [
     dict(type="LoadFrame"),
     dict(type="LoadAnnotations", with_bbox=True),
-    dict(type="RandomFlip", prob=0.5),
+    dict(type="TrackRandomFlip", prob=0.5),
     dict(type="WithinFrameTwoView", mirror_ref=True),
     dict(
         type="TransformBroadcaster",

@@ -27,7 +27,7 @@ pair_pipeline = [
             dict(type="RandomCrop", crop_size=input_size, bbox_clip_border=False, allow_negative_crop=True),
         ],
     ),
-    dict(type="TransformBroadcaster", share_random_params=True, transforms=[dict(type="RandomFlip", prob=0.5)]),
+    dict(type="TransformBroadcaster", share_random_params=True, transforms=[dict(type="TrackRandomFlip", prob=0.5)]),
     dict(type="RequireCommonObject"),
     dict(type="PackTrackInputs"),
 ]

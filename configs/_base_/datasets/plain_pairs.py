@@ -11,7 +11,7 @@ pair_pipeline = [
         share_random_params=True,
         transforms=[dict(type="LoadFrame"), dict(type="LoadTrackAnnotations")],
     ),
-    dict(type="TransformBroadcaster", share_random_params=True, transforms=[dict(type="RandomFlip", prob=0.5)]),
+    dict(type="TransformBroadcaster", share_random_params=True, transforms=[dict(type="TrackRandomFlip", prob=0.5)]),
     dict(type="RequireCommonObject"),
     dict(type="PackTrackInputs"),
 ]

@@ -205,9 +205,12 @@ class TestFrames:
         with pytest.raises(InputError, match="frame 3: name is 5, not that of a picture"):
             next(frames)
 
-    @pytest.mark.parametrize(("how", "passes"), [(VIDEOS, 2), (STILLS, 1)])
-    def test_stills_are_read_once(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Scalabel, passes: int
+    @pytest.mark.parametrize(
+        ("how", "small", "expected"),
+        [(VIDEOS, False, 100), (STILLS, False, 51), (VIDEOS, True, 50), (STILLS, True, 50)],
+    )
+    def test_small_files_and_stills_are_read_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: Scalabel, small: bool, expected: int
     ) -> None:
         given: list[Any] = []
 
@@ -217,8 +220,10 @@ class TestFrames:
                 yield entry
 
         monkeypatch.setattr(scalabel, "stream_json", counted)
-        read(write_json(tmp_path / "labels.json", [frame(f"a-{index}.jpg", index) for index in range(50)]), how)
-        assert len(given) == (100 if passes == 2 else 51)
+        path = write_json(tmp_path / "labels.json", [frame(f"a-{index}.jpg", index) for index in range(50)])
+        monkeypatch.setattr(scalabel, "_SMALL", path.stat().st_size if small else path.stat().st_size - 1)
+        assert [found.number for found in read(path, how)] == (list(range(50)) if how is VIDEOS else [0] * 50)
+        assert len(given) == expected
 
     def test_object_with_frames_and_the_size_behind(self, tmp_path: Path) -> None:
         content = {

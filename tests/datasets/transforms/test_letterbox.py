@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from clmot_qd.datasets.transforms import Letterbox
 from clmot_qd.datasets.transforms.letterbox import letterbox_shape
 from clmot_qd.geometry import boxes_to_original
+from clmot_qd.letterbox import put_into_letterbox
 
 
 # (height, width), ratio and half margins of the released code at 1088x608
@@ -52,6 +53,29 @@ def test_picture_and_margin_pixels():
     np.testing.assert_array_equal(picture, cv2.resize(frame["img"], (811, 608), interpolation=cv2.INTER_AREA))
     margins = np.concatenate([results["img"][:, :left], results["img"][:, 1088 - right :]], axis=1)
     assert (margins == 128).all()
+
+
+@pytest.mark.parametrize("size", [(1080, 1920), (480, 640), (375, 1242), (31, 47), (600, 20), (608, 1088), (9, 900)])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_same_as_scaling_and_then_adding_a_border(size, mirrored):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    image = image[:, ::-1] if mirrored else image
+    shape = letterbox_shape(*size, (1088, 608))
+    scaled = cv2.resize(image, shape.size, interpolation=cv2.INTER_AREA)
+    expected = cv2.copyMakeBorder(scaled, *shape.pad_param, borderType=cv2.BORDER_CONSTANT, value=(128,) * 3)
+    found = Letterbox()({"img": image, "img_shape": size})["img"]
+    np.testing.assert_array_equal(found, expected)
+    assert found.flags.c_contiguous
+
+
+@pytest.mark.parametrize("level", [300, -5, 128])
+@pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
+def test_margins_of_any_level_and_channels(level, channels):
+    image = np.full((20, 40, *channels), 77, np.uint8)
+    found = put_into_letterbox(image, letterbox_shape(20, 40, (40, 30)), level)
+    assert found.shape == (30, 40, *channels)
+    assert (found[:5] == min(max(level, 0), 255)).all()
+    assert (found[5:25] == 77).all()
 
 
 def test_grey_is_what_opencv_makes_of_the_released_value():
