@@ -37,6 +37,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    from clmot_qd.allocation import keep_freed_memory
+    from clmot_qd.apis.running import chosen_device
     from clmot_qd.app.limits import Limits
     from clmot_qd.app.models import models_of
     from clmot_qd.app.server import ServerOptions, serve
@@ -51,7 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         keep_models=args.keep_models,
         keep_minutes=args.keep_minutes,
     )
-    serve(models_of(args.config, args.checkpoint, args.model, args.runs), limits, options)
+    models = models_of(args.config, args.checkpoint, args.model, args.runs)
+    if chosen_device(args.device) == "cpu":
+        keep_freed_memory()
+    serve(models, limits, options)
     return 0
 
 

@@ -39,13 +39,16 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     parser.add_argument(
-        "--batch-size", type=int, default=1, metavar="N", help="frames detected at once (default: %(default)s)"
+        "--batch-size", type=int, metavar="N", help="frames detected at once (default: 4 of a file on a GPU, else 1)"
     )
     parser.add_argument(
         "--precision",
         choices=("float32", "float16", "bfloat16"),
         default="float32",
         help="of the network's layers; float16 needs a GPU (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the network's layers: a slow start, then faster (long videos)"
     )
     parser.add_argument(
         "--conf-thr", type=float, help="least score of a detection to be tracked: sets the limits of the config"
@@ -72,6 +75,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    from clmot_qd.allocation import keep_freed_memory
     from clmot_qd.apis.addresses import is_address
     from clmot_qd.apis.class_filters import parse_score_thresholds
     from clmot_qd.apis.frame_sources import open_source
@@ -101,8 +105,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         precision=args.precision,
         score_thr=parse_score_thresholds(args.score_thr),
         keep_classes=args.classes,
+        compile=args.compile,
     )
     print(session.checkpoint_note, file=sys.stderr)
+    if session.device == "cpu":
+        keep_freed_memory()
     source = source or open_source(given, args.fps, args.reconnect)
     options_of_files = dict(outputs=outputs, max_frames=args.max_frames, show=args.show)
     for path in session.track(source, out_dir, **options_of_files):

@@ -120,6 +120,11 @@ def opened_source(source: Any, fps: float | None = None) -> Any:
     return source
 
 
+def gives_new_frames(source: Any) -> bool:
+    """Whether each frame is an array of its own; a source of another maker may fill one again and again."""
+    return isinstance(source, (_ImageSource, VideoFileSource, LiveSource))
+
+
 def _why_nothing(path: str) -> str:
     if os.path.exists(path):
         return "a device or a pipe, no file; a camera is given by its number (/dev/video0 by 0)"

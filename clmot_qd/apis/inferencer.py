@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from clmot_qd.apis.acceleration import accelerate, compile_layers
 from clmot_qd.apis.class_lists import check_class_count, configured_classes, head_classes
 from clmot_qd.apis.loading import load_checkpoint
 from clmot_qd.apis.precision import set_precision
-from clmot_qd.apis.running import check_device, explain_build, load_config, require_keys
+from clmot_qd.apis.running import chosen_device, explain_build, load_config, require_keys
 from clmot_qd.apis.tracking_session import Frame, FrameDetections, TrackingSession
 from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_original, scaling_of
 from clmot_qd.trackers import Tracks
 
-# Image loaders that a test pipeline may begin with; frames from memory replace them.
-FILE_LOADERS = ("LoadFrame", "LoadImageFromFile", "mmdet.LoadImageFromFile")
+GPU_BATCH = 4
+"""Frames of a file that a GPU sees at once, unless the user says otherwise."""
+
+if TYPE_CHECKING:
+    from clmot_qd.apis.frame_preparation import PreparedFrame
 
 logger = logging.getLogger(__name__)
 
@@ -60,19 +66,27 @@ class TrackingInferencer(TrackingSession):
             print(tracks.instances_id, tracks.bboxes)
 
     The pipeline is built once, from the configuration's ``test_dataloader``. The network sees ``batch_size`` frames at
-    once, the tracker one after the other; ids and boxes do not depend on ``batch_size``.
+    once, the tracker one after the other; ids and boxes do not depend on ``batch_size``::
+
+        file -> read ahead -> pipeline, normalised   (a thread for each)
+             -> network on the next batch            (a thread; of files alone)
+             -> tracker, caller
 
     Args:
         config: Path or packaged name of a configuration.
         checkpoint: Its trained weights; None leaves the random weights of the configuration (for tests).
         device: As torch names it; ``'auto'`` takes the first GPU if there is one.
         options: Keys of the configuration to change, e.g. ``{'model.tracker.conf_thr': 0.5}``.
-        batch_size: See :class:`TrackingSession`.
+        batch_size: See :class:`TrackingSession`; None: 4 for files on a GPU, 1 elsewhere.
         precision: ``'float16'`` (GPUs) or ``'bfloat16'`` let backbone, neck and heads compute in half precision, see
             :func:`~clmot_qd.apis.precision.set_precision`.
         score_thr: See :class:`TrackingSession`.
         keep_classes: See :class:`TrackingSession`.
         prefetch: See :class:`TrackingSession`.
+        optimize: Prepare the model for speed, see :func:`~clmot_qd.apis.acceleration.accelerate`, and detect while the
+            frames before are tracked; False runs everything plainly, one after the other, with the same results.
+        compile: Compile the layers, see :func:`~clmot_qd.apis.acceleration.compile_layers`: the first frame takes a
+            minute or more, the others less time. Needs a C++ compiler on CPUs.
 
     Attributes:
         classes: Names by label: the checkpoint's, the configuration's where the checkpoint does not say.
@@ -90,23 +104,26 @@ class TrackingInferencer(TrackingSession):
         device: str = "auto",
         options: dict[str, Any] | None = None,
         *,
-        batch_size: int = 1,
+        batch_size: int | None = None,
         precision: str = "float32",
         score_thr: float | Mapping[str, float] | None = None,
         keep_classes: Sequence[str] | None = None,
         prefetch: int = 8,
+        optimize: bool = True,
+        compile: bool = False,
     ) -> None:
         import torch
         from mmdet.registry import MODELS
         from mmengine.dataset import Compose
         from mmengine.registry import init_default_scope
 
+        from clmot_qd.apis.frame_preparation import FramePreparation, for_arrays
+
         self.config = load_config(config, options)
         init_default_scope(self.config.get("default_scope", "mmdet"))
         if not self.config.model.get("tracker"):
             raise InputError(f"{config}: model.tracker is not set: a detector alone cannot track")
-        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        check_device(self.device)
+        self.device = chosen_device(device)
         require_keys(self.config, "test_dataloader")
         self.model = explain_build(lambda: MODELS.build(self.config.model))
         dataset = self.config.test_dataloader.dataset
@@ -114,13 +131,32 @@ class TrackingInferencer(TrackingSession):
         check_class_count(self.model, configured, "test_dataloader")
         self.checkpoint_note = ""
         classes = configured if checkpoint is None else self._load(checkpoint, configured)
+        on_gpu = torch.device(self.device).type != "cpu"
+        self._batches_files_alone = batch_size is None
         super().__init__(
-            classes, batch_size=batch_size, score_thr=score_thr, keep_classes=keep_classes, prefetch=prefetch
+            classes,
+            batch_size=(GPU_BATCH if on_gpu else 1) if batch_size is None else batch_size,
+            score_thr=score_thr,
+            keep_classes=keep_classes,
+            prefetch=prefetch,
         )
-        self.model = self.model.to(self.device).eval()
-        set_precision(self.model, precision, self.device)
-        self._pipeline = explain_build(lambda: Compose(_pipeline_for_arrays(dataset.pipeline)))
+        channels_last = self._make_ready(precision, optimize, compile)
+        self._pipeline = explain_build(lambda: Compose(for_arrays(dataset.pipeline)))
+        preprocessor = self.model.data_preprocessor
+        self._preparation = FramePreparation(self._pipeline, preprocessor, self.device, optimize, channels_last)
+        # A tracker that asks the network would meet it at work on the next frames; CUDA graphs stay in their thread.
+        self._detects_ahead = optimize and not self.model.tracker_sees_images and not (compile and on_gpu)
+        self._preparing_threads = max(1, min(4, (os.cpu_count() or 1) // 4)) if on_gpu else 1
         self.reset()
+
+    def _make_ready(self, precision: str, optimize: bool, compile: bool) -> bool:
+        """Bring the model to its device and give it the form in which it runs. -> whether with channels last."""
+        self.model = self.model.to(self.device).eval()
+        channels_last = optimize and accelerate(self.model)
+        set_precision(self.model, precision, self.device)
+        if compile:
+            compile_layers(self.model, self.device)
+        return channels_last
 
     def _load(self, checkpoint: str | PathLike[str], configured: tuple[str, ...]) -> tuple[str, ...]:
         """Load the weights; return the names of the classes."""
@@ -139,36 +175,53 @@ class TrackingInferencer(TrackingSession):
     def _reset_tracker(self) -> None:
         self.model.tracker.reset()
 
+    def _batch_size_of(self, source: Any) -> int:
+        # A camera's tracks would come some frames later, which nobody asked for.
+        waits = getattr(source, "is_live", False) or not hasattr(source, "fps")
+        return 1 if self._batches_files_alone and waits else self.batch_size
+
+    def _prepare(self, frame: Frame) -> PreparedFrame:
+        return self._preparation.prepare(frame)
+
     def _detect(self, frames: Sequence[Frame]) -> list[FrameDetections]:
-        """Pipeline, preprocessor and network; see :meth:`TrackingSession._detect`."""
+        return self._detect_prepared([self._prepare(frame) for frame in frames])
+
+    def _detect_prepared(self, prepared: Sequence[PreparedFrame]) -> list[FrameDetections]:
+        """Preprocessor and network; see :meth:`TrackingSession._detect`."""
         import torch
 
-        packed = [self._pipeline(_as_results(frame)) for frame in frames]
-        batch = {key: [sample[key] for sample in packed] for key in ("inputs", "data_samples")}
-        data = self.model.data_preprocessor(batch)
-        samples = [sample[0] for sample in data["data_samples"]]
-        images = data["inputs"].flatten(0, 1)
-        with torch.no_grad():
+        with torch.no_grad(), self._on_device():
+            images, samples = self._preparation.batch(prepared)
             feats = self.model.detector.extract_feat(images)
             found = self.model.detect(feats, samples)
-        return [self._frame_detections(row, *pair, images, feats) for row, pair in enumerate(zip(samples, found))]
-
-    def _frame_detections(self, row: int, sample: Any, found: Any, images: Any, feats: Any) -> NetworkDetections:
-        """The detections of one frame of a batch."""
+            arrays = detections_on_host(found, [scaling_of(sample.metainfo) for sample in samples])
         kept = self.model.tracker_sees_images
-        return NetworkDetections(
-            bboxes=boxes_to_original(found.bboxes, *scaling_of(sample.metainfo)).float().cpu().numpy(),
-            scores=found.scores.float().cpu().numpy(),
-            labels=found.labels.cpu().numpy(),
-            embeds=found.embeds.float().cpu().numpy(),
-            sample=sample,
-            found=found,
-            image=images[row : row + 1] if kept else None,
-            feats=[level[row : row + 1] for level in feats] if kept else None,
-        )
+        return [
+            NetworkDetections(
+                **arrays[row],
+                sample=samples[row],
+                found=found[row],
+                image=images[row : row + 1] if kept else None,
+                feats=[level[row : row + 1] for level in feats] if kept else None,
+            )
+            for row in range(len(samples))
+        ]
+
+    def _on_device(self) -> AbstractContextManager[object]:
+        """Threads that detect have a current GPU of their own, which mmcv's operators ask for."""
+        import torch
+
+        return torch.cuda.device(self.device) if torch.device(self.device).type == "cuda" else nullcontext()
 
     def _associate(self, detections: FrameDetections, frame_id: int) -> Tracks:
         assert isinstance(detections, NetworkDetections)
+        if self.model.tracker_sees_images:
+            return self._associate_by_model(detections, frame_id)
+        found = detections
+        return self.model.tracker.update(found.bboxes, found.scores, found.labels, found.embeds, frame_id)
+
+    def _associate_by_model(self, detections: NetworkDetections, frame_id: int) -> Tracks:
+        """With trackers of mmdet and those that ask the network again."""
         detections.sample.set_metainfo({"frame_id": frame_id})
         self.model.associate(detections.sample, detections.found, detections.image, detections.feats)
         tracked = detections.sample.pred_track_instances
@@ -181,21 +234,28 @@ class TrackingInferencer(TrackingSession):
         )
 
 
-def _pipeline_for_arrays(pipeline: list[dict]) -> list[dict]:
-    """A test pipeline with its image loader replaced by one that takes the image from memory."""
-    swapped = []
-    for step in pipeline:
-        step = dict(step)
-        if step["type"] in FILE_LOADERS:
-            step = dict(type="mmdet.LoadImageFromNDArray")
-        elif "transforms" in step:
-            step["transforms"] = _pipeline_for_arrays(step["transforms"])
-        swapped.append(step)
-    return swapped
+def detections_on_host(found: Sequence[Any], scalings: Sequence[tuple[Any, Any]]) -> list[dict[str, np.ndarray]]:
+    """The detections of some frames as arrays, by one copy from the device.
 
+    Args:
+        found: Per frame an ``InstanceData`` of bboxes (n, 4) in network-input pixels, scores, labels and embeds (n, C).
+        scalings: Per frame ``scale_factor`` and ``pad_param``.
 
-def _as_results(frame: Frame) -> dict[str, list]:
-    """What a video data set would hand to the pipeline for this frame, whose number is not known yet."""
-    # The length is not known either; nothing downstream of the pipeline reads it for tracking.
-    values = dict(img=frame, img_path="", img_id=0, frame_id=0, video_id=0, video_length=1, ori_video_length=1)
-    return {name: [value] for name, value in values.items()}
+    Returns:
+        Per frame bboxes in pixels of the frame, scores, labels, embeds; arguments of :class:`FrameDetections`.
+    """
+    import torch
+
+    # Labels are small enough to be exact in float32.
+    columns = [[f.bboxes, f.scores[:, None], f.labels[:, None], f.embeds] for f in found]
+    rows = torch.cat([torch.cat([part.float() for part in parts], dim=1) for parts in columns]).cpu().numpy()
+    tables = np.split(rows, np.cumsum([len(f) for f in found])[:-1])
+    return [
+        dict(
+            bboxes=boxes_to_original(table[:, :4], *scaling),
+            scores=table[:, 4].copy(),
+            labels=table[:, 5].astype(np.int64),
+            embeds=np.ascontiguousarray(table[:, 6:]),
+        )
+        for table, scaling in zip(tables, scalings)
+    ]

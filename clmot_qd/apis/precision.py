@@ -42,36 +42,51 @@ def set_precision(model: nn.Module, precision: str, device: str) -> None:
     if precision == "float16" and kind == "cpu":
         raise InputError("precision 'float16': needs a GPU; on the CPU take bfloat16 or float32")
     dtype = getattr(torch, precision)
-    for owner, method in _layers_of(model):
-        _replace(owner, method, partial(_in_half, dtype=dtype, kind=kind))
+    inner = _between_layers(model)
+    for owner, method in layers_of(model):
+        _replace(owner, method, partial(_in_half, dtype=dtype, kind=kind, raised=owner is not inner))
     if precision != "float16":
         for module in model.modules():
             if any(entry.__name__ in DEFORMABLE for entry in type(module).__mro__):
                 _replace(module, "forward", partial(_in_full, kind=kind))
 
 
-def _layers_of(model: nn.Module) -> list[tuple[Any, str]]:
-    """(module, method) of everything that is layers alone: tensors in, tensors out."""
+def layers_of(model: nn.Module, fixed_size: bool = False) -> list[tuple[Any, str]]:
+    """(module, method) of everything that is layers alone: tensors in, tensors out.
+
+    Args:
+        model: ``CLMOT`` or ``QuasiDenseMOT``.
+        fixed_size: Leave out what sees another number of regions in every frame.
+    """
     from torch import nn
 
     detector: Any = model.detector
     parts = [getattr(detector, name, None) for name in ("backbone", "neck", "rpn_head", "bbox_head")]
     boxes = getattr(getattr(detector, "roi_head", None), "bbox_head", None)
-    parts += list(boxes) if isinstance(boxes, nn.ModuleList) else [boxes]
+    if not fixed_size:
+        parts += list(boxes) if isinstance(boxes, nn.ModuleList) else [boxes]
     # The centre head predicts by a method of its own, which leaves the embedding map out.
     methods = ("forward", "forward_detection")
     return [(part, method) for part in parts if part is not None for method in methods if hasattr(part, method)]
+
+
+def _between_layers(model: nn.Module) -> Any:
+    """The backbone, if a neck takes what it gives, in half precision as it is; None otherwise."""
+    detector: Any = model.detector
+    return getattr(detector, "backbone", None) if getattr(detector, "neck", None) is not None else None
 
 
 def _replace(owner: Any, method: str, wrap: Callable) -> None:
     setattr(owner, method, partial(wrap, getattr(owner, method)))
 
 
-def _in_half(forward: Callable, *args: Any, dtype: torch.dtype, kind: str, **kwargs: Any) -> Any:
+def _in_half(forward: Callable, *args: Any, dtype: torch.dtype, kind: str, raised: bool = True, **kwargs: Any) -> Any:
+    """Run layers in half precision; ``raised``: what they give becomes float32 again."""
     import torch
 
     with torch.autocast(kind, dtype=dtype):
-        return _as_float(forward(*args, **kwargs))
+        given = forward(*args, **kwargs)
+    return _as_float(given) if raised else given
 
 
 def _in_full(forward: Callable, *args: Any, kind: str, **kwargs: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import os.path as osp
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mmengine.runner import Runner
 
 Built = TypeVar("Built")
+
+_reading = threading.RLock()
 
 
 def find_config(name: str) -> str:
@@ -60,7 +63,8 @@ def load_config(name: str, options: Mapping[str, Any] | None = None) -> Config:
 
     path = find_config(name)
     try:
-        config = Config.fromfile(path)
+        with _reading:  # mmengine parses with ast, which fails now and then where threads do so at once
+            config = Config.fromfile(path)
         config.merge_from_dict(dict(options or {}))
     except InputError:
         raise
@@ -184,6 +188,22 @@ def check_device(device: str) -> None:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device '{device}': cannot be used here ({_first_line(error)})") from error
+
+
+def chosen_device(device: str) -> str:
+    """The device by its full name: ``'auto'`` is the first GPU if there is one, ``'cuda'`` the current one's number.
+
+    Which GPU is the current one, each thread decides for itself.
+
+    Raises:
+        InputError: See :func:`check_device`.
+    """
+    import torch
+
+    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    check_device(name)
+    found = torch.device(name)
+    return f"cuda:{torch.cuda.current_device()}" if found.type == "cuda" and found.index is None else name
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:

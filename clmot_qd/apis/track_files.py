@@ -14,18 +14,23 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clmot_qd.apis.addresses import is_address, public_name
 from clmot_qd.apis.arguments import check_rate, whole_number
-from clmot_qd.apis.frame_sources import DEFAULT_FPS, opened_source
+from clmot_qd.apis.frame_sources import DEFAULT_FPS, gives_new_frames, opened_source
 from clmot_qd.apis.progress import frame_bar
 from clmot_qd.apis.result_folder import check_not_source, only_run_in
 from clmot_qd.apis.running import make_folder
 from clmot_qd.apis.track_outputs import OUTPUTS, Clip, MotText, Output
 from clmot_qd.apis.tracking_session import Frame, SessionProgress, Source, TrackingSession, check_frame
+from clmot_qd.apis.write_behind import WriteBehind
 from clmot_qd.errors import InputError
+from clmot_qd.trackers import Tracks
 
 SHOWN = ("id", "class", "score")
 TRAIL_SECONDS = 1.5
+DRAWN_LATER = 8  # frames that may wait for being drawn
 SMALL_PICTURE = 640  # pictures narrower than this are enlarged before drawing, so that ids stay readable
 
 logger = logging.getLogger(__name__)
@@ -191,13 +196,24 @@ def _run(
     stopped: threading.Event,
     drawer: Any,
 ) -> None:
-    """Track, draw and write until the frames end or somebody stops them."""
+    """Track and write until the frames end or somebody stops them; pictures are drawn and encoded in a thread."""
+    drawn = [writer for writer in writers if writer.needs_drawing]
+
+    def draw(number: int, frame: Frame, tracks: Tracks) -> None:
+        picture = drawer.draw(frame, tracks)
+        for writer in drawn:
+            writer.add(number, tracks, picture)
+
+    # A maker may fill one array again and again, which the thread must not notice.
+    keep = np.asarray if gives_new_frames(frames) else np.copy
     number = 0
-    with closing(session.stream_frames(frames, max_frames)) as pairs:
+    with closing(session.stream_frames(frames, max_frames)) as pairs, WriteBehind(draw, DRAWN_LATER) as behind:
         for number, (frame, tracks) in enumerate(pairs, start=1):
-            drawn = None if drawer is None else drawer.draw(frame, tracks)
             for writer in writers:
-                writer.add(number, tracks, drawn)
+                if not writer.needs_drawing:
+                    writer.add(number, tracks, None)
+            if drawn:
+                behind.put(number, keep(frame), tracks)
             told(number, clip.length)
             if stopped.is_set():
                 break

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from clmot_qd.apis.arguments import whole_number
 from clmot_qd.apis.class_filters import label_numbers, score_thresholds
+from clmot_qd.apis.iterating import batches_of, copies_of, each_with, first_of, flattened, made_of
 from clmot_qd.errors import InputError
 from clmot_qd.trackers import Tracks
 
@@ -97,11 +97,23 @@ class TrackingSession(ABC):
         self.detections: FrameDetections | None = None
         self._frame_id = 0
         self._size: tuple[int, int] | None = None
+        # For subclasses: whether files are detected in a thread while the frames before are tracked, and how many
+        # threads prepare frames for that.
+        self._detects_ahead = False
+        self._preparing_threads = 1
 
     # ---------------------------------------------------------------------------------------- what a subclass provides
     @abstractmethod
     def _detect(self, frames: Sequence[Frame]) -> list[FrameDetections]:
         """Find the objects of some frames of one size, (H, W, 3) uint8 BGR each; keeps nothing in mind."""
+
+    def _prepare(self, frame: Frame) -> Any:
+        """What :meth:`_detect_prepared` wants of a frame; of files it is made in threads that run ahead."""
+        return frame
+
+    def _detect_prepared(self, prepared: Sequence[Any]) -> list[FrameDetections]:
+        """As :meth:`_detect`, of what :meth:`_prepare` made."""
+        return self._detect(prepared)
 
     @abstractmethod
     def _associate(self, detections: FrameDetections, frame_id: int) -> Tracks:
@@ -131,7 +143,7 @@ class TrackingSession(ABC):
         Raises:
             InputError: Not such an array, or of another size than the frames before it.
         """
-        self._check(frame, self._frame_id)
+        self._size = checked_size(frame, self._frame_id, self._size)
         return self._step(self._detect([frame])[0])
 
     def stream(self, source: Source) -> Generator[Tracks]:
@@ -162,10 +174,10 @@ class TrackingSession(ABC):
             (H, W, 3) frame, its :class:`Tracks`.
         """
         self.reset()
-        with closing(_batches(self._checked(self._frames_of(source, max_frames)), self.batch_size)) as batches:
-            for frames in batches:
-                for frame, detections in zip(frames, self._detect(frames)):
-                    yield frame, self._step(detections)
+        with closing(self._detected(source, max_frames)) as pairs:
+            for frame, detections in pairs:
+                self._size = frame.shape[:2]
+                yield frame, self._step(detections)
 
     def track(
         self,
@@ -186,34 +198,33 @@ class TrackingSession(ABC):
         )
 
     # --------------------------------------------------------------------------------------------------------- insides
-    def _frames_of(self, source: Source, max_frames: int | None) -> Generator[Frame]:
-        """The frames of any source; those that are opened here are read ahead."""
-        from clmot_qd.apis.frame_sources import opened_source
-        from clmot_qd.apis.prefetch import read_ahead
+    def _detected(self, source: Source, max_frames: int | None) -> Generator[tuple[Frame, FrameDetections]]:
+        """The frames of any source with what was found in them; of files, the next batch is at work meanwhile."""
+        from clmot_qd.apis.frame_sources import gives_new_frames, opened_source
+        from clmot_qd.apis.prefetch import map_ahead, work_ahead
 
         opened = opened_source(source)
-        frames = _first(opened, None if max_frames is None else whole_number("max_frames", max_frames, 1))
-        if hasattr(opened, "fps") and self.prefetch:
-            frames = read_ahead(frames, self.prefetch)
-        with closing(frames):
-            for frame in frames:
-                # A caller may fill one array again and again, which a batch must not notice.
-                yield frame if hasattr(opened, "fps") or self.batch_size == 1 else np.copy(frame)
+        frames = _checked(first_of(opened, None if max_frames is None else whole_number("max_frames", max_frames, 1)))
+        size = self._batch_size_of(opened)
+        ahead = hasattr(opened, "fps") and self.prefetch > 0
+        # A maker may fill one array again and again, which neither a batch nor a thread must notice.
+        if (ahead or size > 1) and not gives_new_frames(opened):
+            frames = copies_of(frames)
+        if not ahead:
+            return flattened(made_of(self._found_in, batches_of(each_with(self._prepare, frames), size)))
+        batches = batches_of(map_ahead(frames, self._prepare, self.prefetch, self._preparing_threads), size)
+        if not self._detects_ahead or getattr(opened, "is_live", False):
+            return flattened(made_of(self._found_in, batches))
+        return flattened(work_ahead(batches, self._found_in, 1))
 
-    def _checked(self, frames: Generator[Frame]) -> Generator[Frame]:
-        with closing(frames):
-            for number, frame in enumerate(frames):
-                self._check(frame, number)
-                yield frame
+    def _found_in(self, batch: Sequence[tuple[Frame, Any]]) -> list[tuple[Frame, FrameDetections]]:
+        """Frames of a batch, each beside its detections."""
+        found = self._detect_prepared([ready for _, ready in batch])
+        return [(frame, detections) for (frame, _), detections in zip(batch, found)]
 
-    def _check(self, frame: Frame, number: int) -> None:
-        check_frame(frame, number)
-        if self._size is not None and self._size != frame.shape[:2]:
-            raise InputError(
-                f"frame {number}: is {frame.shape[1]}x{frame.shape[0]}, the frames before it are "
-                f"{self._size[1]}x{self._size[0]}; call reset() before another video"
-            )
-        self._size = frame.shape[:2]
+    def _batch_size_of(self, source: Any) -> int:
+        """Frames that are detected at once, of an opened source or an iterable."""
+        return self.batch_size
 
     def _step(self, detections: FrameDetections) -> Tracks:
         """Track the detections of the next frame."""
@@ -223,6 +234,31 @@ class TrackingSession(ABC):
         tracks = self._associate(detections, self._frame_id)
         self._frame_id += 1
         return tracks if self._kept_labels is None else tracks.select(np.isin(tracks.labels, self._kept_labels))
+
+
+def _checked(frames: Generator[Frame]) -> Generator[Frame]:
+    """The frames of one video; keeps its size to itself, since a thread may read here while another video begins."""
+    size: tuple[int, int] | None = None
+    with closing(frames):
+        for number, frame in enumerate(frames):
+            size = checked_size(frame, number, size)
+            yield frame
+
+
+def checked_size(frame: Any, number: int, size: tuple[int, int] | None) -> tuple[int, int]:
+    """(H, W) of a frame that must have the ``size`` of those before it; None: any.
+
+    Raises:
+        InputError: No frame, see :func:`check_frame`, or of another size.
+    """
+    check_frame(frame, number)
+    height, width = frame.shape[:2]
+    if size is not None and size != (height, width):
+        raise InputError(
+            f"frame {number}: is {width}x{height}, the frames before it are {size[1]}x{size[0]}; "
+            "call reset() before another video"
+        )
+    return height, width
 
 
 def check_frame(frame: Any, number: int) -> None:
@@ -235,31 +271,3 @@ def check_frame(frame: Any, number: int) -> None:
         raise InputError(f"frame {number}: needs (H, W, 3) uint8, got {type(frame).__name__}")
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or not frame.size:
         raise InputError(f"frame {number}: needs (H, W, 3) uint8, got {frame.shape} {frame.dtype}")
-
-
-def _first(frames: Iterable[Frame], count: int | None) -> Generator[Frame]:
-    """At most ``count`` frames; closing it closes what they come from."""
-    iterator = iter(frames)
-    try:
-        yield from islice(iterator, count)
-    finally:
-        if hasattr(iterator, "close"):
-            iterator.close()
-
-
-def _batches(frames: Generator[Frame], size: int) -> Generator[list[Frame]]:
-    """Lists of ``size`` frames, the last one shorter; what was read before an error is given out before it."""
-    batch: list[Frame] = []
-    with closing(frames):
-        try:
-            for frame in frames:
-                batch.append(frame)
-                if len(batch) == size:
-                    yield batch
-                    batch = []
-        except Exception:
-            if batch:
-                yield batch
-            raise
-    if batch:
-        yield batch

@@ -35,11 +35,21 @@ class RetrackedSession(TrackingSession):
         names = None if keep_labels is None else [model.classes[label] for label in keep_labels]
         super().__init__(model.classes, batch_size=model.batch_size, keep_classes=names)
         self._model = model
+        self._detects_ahead, self._preparing_threads = model._detects_ahead, model._preparing_threads
         self._with_embeds = tracker.with_embeds
         self._tracker = None if tracker.unchanged else build_tracker(tracker.config)
 
     def _detect(self, frames: Sequence[Frame]) -> list[FrameDetections]:
         return self._model._detect(frames)
+
+    def _prepare(self, frame: Frame) -> Any:
+        return self._model._prepare(frame)
+
+    def _detect_prepared(self, prepared: Sequence[Any]) -> list[FrameDetections]:
+        return self._model._detect_prepared(prepared)
+
+    def _batch_size_of(self, source: Any) -> int:
+        return self._model._batch_size_of(source)
 
     def _associate(self, detections: FrameDetections, frame_id: int) -> Tracks:
         if self._tracker is None:

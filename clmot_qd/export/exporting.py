@@ -93,7 +93,8 @@ def load_tracking(
         loaded = load_config(config, options)
         require_keys(loaded, "test_dataloader")
         options = options | {PIPELINE: with_size(loaded.test_dataloader.dataset.pipeline, size)}
-    return TrackingInferencer(config, checkpoint, "cpu", options)
+    # As it was trained: the file has the norms where the network has them, and torch is what it is compared with.
+    return TrackingInferencer(config, checkpoint, "cpu", options, optimize=False)
 
 
 def sample_frame(path: str | None) -> np.ndarray:

@@ -137,10 +137,10 @@ def test_a_class_that_is_not_kept_is_left_out(project: dict[str, Any]) -> None:
 
 # ------------------------------------------------------------------------------------------------------- half precision
 def kinds_of(session: TrackingInferencer, name: str) -> set[torch.dtype]:
-    """Types of what the modules of a class give while a frame is tracked."""
+    """Types of what the modules of a class, and of its subclasses, give while a frame is tracked."""
     kinds: set[torch.dtype] = set()
     for module in session.model.modules():
-        if type(module).__name__ == name:
+        if name in {entry.__name__ for entry in type(module).__mro__}:
             module.register_forward_hook(lambda module, args, out: kinds.add(out.dtype))
     session.update(FRAMES[0])
     return kinds

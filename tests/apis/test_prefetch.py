@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from clmot_qd.apis.prefetch import read_ahead
+from clmot_qd.apis import prefetch
+from clmot_qd.apis.prefetch import map_ahead, read_ahead, work_ahead
 
 
 def readers() -> list[threading.Thread]:
@@ -98,3 +102,108 @@ def test_an_error_while_the_queue_is_full_is_not_lost() -> None:
     assert [next(items), next(items)] == [1, 2]
     with pytest.raises(ValueError, match="late"):
         next(items)
+
+
+# ------------------------------------------------------------------------------------------------- iterables that break
+class NotBeginning:
+    def __iter__(self) -> Iterator[int]:
+        raise OSError("no camera")
+
+
+class NotClosing:
+    """An iterator of one item whose end fails."""
+
+    def __init__(self) -> None:
+        self._items = iter([1])
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        return next(self._items)
+
+    def close(self) -> None:
+        raise OSError("no camera")
+
+
+@pytest.mark.parametrize(("items", "before"), [(NotBeginning(), []), (NotClosing(), [1])])
+def test_an_iterable_that_cannot_begin_or_close_is_told(items: Iterator[int], before: list[int]) -> None:
+    found: list[int] = []
+    with pytest.raises(OSError, match="no camera"):
+        found.extend(read_ahead(items, 2))
+    assert found == before
+
+
+# ------------------------------------------------------------------------------------------ a function, an early end
+def test_items_are_worked_on_in_the_thread() -> None:
+    names = list(work_ahead(range(3), lambda number: (number, threading.current_thread().name), 1))
+    assert names == [(number, "read_ahead") for number in range(3)]
+    with pytest.raises(ZeroDivisionError):
+        list(work_ahead([1, 0], lambda number: 1 / number, 1))
+
+
+def test_closing_waits_for_the_function_but_not_for_ever_for_an_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefetch, "JOIN_SECONDS", 0.05)
+    began, done = threading.Event(), []
+
+    def slow(number: int) -> int:
+        if number:
+            began.set()
+            time.sleep(0.4)
+            done.append(number)
+        return number
+
+    items = work_ahead(range(9), slow, 1)
+    assert next(items) == 0
+    began.wait()
+    items.close()
+    assert done == [1]
+
+
+def test_a_source_that_stalls_does_not_keep_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two readers, one behind the other, as a session has them: the stop of the outer reaches the inner."""
+    monkeypatch.setattr(prefetch, "JOIN_SECONDS", 0.2)
+    never: queue.Queue[int] = queue.Queue()
+    made: list[object] = []
+
+    def stalling() -> Iterator[int]:
+        yield from range(3)
+        yield never.get()
+
+    items = work_ahead(map_ahead(stalling(), str, 4), lambda item: made.append(item) or item, 1)
+    assert [next(items) for _ in range(3)] == [(0, "0"), (1, "1"), (2, "2")]
+    closing = threading.Thread(target=items.close, daemon=True)
+    closing.start()
+    closing.join(5)
+    assert not closing.is_alive()
+    assert wait_for(lambda: len(readers()) == 1), "the one that the source holds"
+    assert len(made) == 3
+    never.put(0)
+    assert wait_for(lambda: not readers())
+
+
+LEFT_OPEN = """
+import threading, time
+from clmot_qd.apis.prefetch import map_ahead, work_ahead
+inside = threading.Event()
+def network(item):
+    if item[0]:
+        print("begun", item[0], flush=True)
+        inside.set()
+        time.sleep(0.3)
+        print("done", item[0], flush=True)
+    return item
+items = work_ahead(map_ahead(range(100), str, 4), network, 1)
+print(next(items), flush=True)
+inside.wait()
+"""
+
+
+def test_a_program_that_leaves_a_stream_open_ends_when_the_item_at_work_is_done() -> None:
+    """Taken down in the middle of torch's work, the interpreter aborts."""
+    done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    numbers = {word: [line.split()[1] for line in lines if line.startswith(word)] for word in ("begun", "done")}
+    assert numbers["begun"] == numbers["done"]
+    assert 1 <= len(numbers["done"]) < 20, "and no more than the one at work"

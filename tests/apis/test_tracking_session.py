@@ -15,6 +15,7 @@ import pytest
 import supervision
 from stub_session import SquareSession, scene
 
+from clmot_qd.apis import prefetch
 from clmot_qd.apis.tracking_session import FrameDetections
 from clmot_qd.errors import InputError
 from clmot_qd.trackers import Tracks
@@ -156,6 +157,50 @@ def test_another_size_is_refused_until_reset() -> None:
     assert len(tracked) == 3
     session.reset()
     session.update(scene(0, 48, 32))
+
+
+def test_a_stream_that_goes_on_reading_does_not_disturb_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera's reader may get its last frame when another video, of another size, has begun."""
+    monkeypatch.setattr(prefetch, "JOIN_SECONDS", 0.05)
+    more, gone = threading.Event(), threading.Event()
+
+    class Camera(OwnSource):
+        def __iter__(self) -> Iterator[np.ndarray]:
+            try:
+                yield from FRAMES[:2]
+                more.wait(5)
+                yield FRAMES[2]
+            finally:
+                gone.set()
+
+    session = SquareSession()
+    first = session.stream(Camera())
+    next(first)
+    first.close()
+    session.reset()
+    session.update(scene(0, 48, 32))
+    more.set()
+    assert gone.wait(5)
+    session.update(scene(1, 48, 32))
+
+
+class OwnSource:
+    """A source of a user's own, which fills one array again and again."""
+
+    fps, size, name, is_live = 30.0, (96, 64), "mine", False
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        buffer = np.empty_like(FRAMES[0])
+        for frame in FRAMES:
+            buffer[:] = frame
+            yield buffer
+
+
+@pytest.mark.parametrize("prefetch", [0, 4])
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_source_of_ones_own_may_fill_one_array_again(size: int, prefetch: int) -> None:
+    found = list(SquareSession(batch_size=size, prefetch=prefetch).stream(OwnSource()))
+    assert same(found, list(SquareSession().stream(FRAMES)))
 
 
 def test_frames_of_ones_own_are_fetched_in_ones_own_thread() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from sessions import WalkingSession
@@ -212,3 +215,33 @@ def test_a_tracker_that_needs_its_model_keeps_its_settings() -> None:
 def test_a_mistake_of_the_operator_is_named(config: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         build_tracker(config)
+
+
+def test_detection_is_the_models_own_way(tmp_path: Path) -> None:
+    """Frames are prepared and detected as the model does it, ahead if it does so, in batches that it chooses."""
+
+    class Ahead(WalkingSession):
+        def __init__(self) -> None:
+            super().__init__()
+            self._detects_ahead, self._preparing_threads = True, 3
+            self.threads: set[str] = set()
+
+        def _prepare(self, frame: Any) -> Any:
+            return frame, "prepared"
+
+        def _detect_prepared(self, prepared: Any) -> Any:
+            assert {word for _, word in prepared} == {"prepared"}
+            self.threads.add(threading.current_thread().name)
+            return self._detect([frame for frame, _ in prepared])
+
+        def _batch_size_of(self, source: Any) -> int:
+            return 2
+
+    model = Ahead()
+    session = RetrackedSession(model, choose_tracker(OTHER, OWN, Settings()))
+    for number in range(5):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((48, 96, 3), np.uint8))
+    assert len(list(session.stream(tmp_path))) == 5
+    assert model.threads == {"read_ahead"}
+    assert session._preparing_threads == 3
+    assert session._batch_size_of(None) == 2

@@ -12,7 +12,7 @@ from mmdet.registry import MODELS
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 
-from clmot_qd.apis.inferencer import _as_results, _pipeline_for_arrays
+from clmot_qd.apis.frame_preparation import as_results, for_arrays
 from clmot_qd.errors import InputError
 from clmot_qd.export.pipeline import preprocess_of, with_size
 from clmot_qd.export.preprocess import Preprocess
@@ -45,7 +45,7 @@ def test_input_equals_the_test_pipelines(name: str, size: tuple[int, int]) -> No
     pipeline = pipeline_of(step)
     preprocessor = MODELS.build(dict(type="TrackDataPreprocessor", **normalise))
     frame = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    packed = Compose(_pipeline_for_arrays(pipeline))(_as_results(frame))
+    packed = Compose(for_arrays(pipeline))(as_results(frame))
     data = preprocessor({"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]})
     meta = data["data_samples"][0][0].metainfo
 
