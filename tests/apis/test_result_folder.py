@@ -130,6 +130,7 @@ class Model:
     """Stands for the inferencer: notes when it was loaded."""
 
     checkpoint_note = "loaded"
+    device = "none"
     order: list[str]
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -46,7 +46,8 @@ class MultiPositivePairLoss(PairLoss):
         negatives = masked_logsumexp(similarity, pairs.negative)
         terms = _joint if self.positives == "multi" else _one_by_one
         # Without a positive or a negative the exponent is as good as -inf, and the term 0 with gradient 0.
-        return AnchorTerms(terms(similarity, negatives, pairs.positive), pairs.comparable, pairs.comparable)
+        comparable = pairs.comparable
+        return AnchorTerms(terms(similarity, negatives, pairs.positive), comparable, comparable)
 
 
 def _joint(similarity: Tensor, negatives: Tensor, positive: Tensor) -> Tensor:

@@ -42,5 +42,6 @@ class NTXentPairLoss(PairLoss):
         """One term per positive pair of an anchor that has a negative."""
         similarity = cosine_similarities(pairs.anchors, pairs.targets) / self.temperature
         terms = F.softplus(masked_logsumexp(similarity, pairs.negative)[:, None] - similarity)
-        used = pairs.positive & pairs.comparable[:, None]
-        return AnchorTerms(terms.masked_fill(~used, 0.0).sum(dim=1), used.sum(dim=1), pairs.comparable)
+        comparable = pairs.comparable
+        used = pairs.positive & comparable[:, None]
+        return AnchorTerms(terms.masked_fill(~used, 0.0).sum(dim=1), used.sum(dim=1), comparable)

@@ -54,7 +54,8 @@ class TripletPairLoss(PairLoss):
         nearest_negative = distances.masked_fill(~pairs.negative, torch.inf).amin(dim=1)
         # Without a positive or a negative the difference is -inf, which the hinge makes 0 with gradient 0.
         total = F.relu(farthest_positive - nearest_negative + self.margin)
-        return AnchorTerms(total, pairs.comparable, pairs.comparable)
+        comparable = pairs.comparable
+        return AnchorTerms(total, comparable, comparable)
 
     def _all_triplets(self, distances: Tensor, pairs: Pairs) -> AnchorTerms:
         """Sum over active triplets from sorted negatives: positive p has k active ones, the k nearest of its row.
