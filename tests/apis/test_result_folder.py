@@ -58,7 +58,8 @@ def test_a_second_run_into_the_folder_is_refused_and_harms_nothing(tmp_path: Pat
     with pytest.raises(InputError) as caught:
         SquareSession().track(FRAMES, tmp_path, outputs=outputs, progress=silent)
     assert str(caught.value) == f"{tmp_path}: another run is writing here; choose another --out-dir"
-    assert content(tmp_path) == before
+    after = content(tmp_path)  # the first run writes behind its network: it may have added to these meanwhile
+    assert [name for name, data in before.items() if not after.get(name, b"").startswith(data)] == []
     go_on.set()
     first.join(20)
     assert read_tracks(tmp_path / "tracks.txt").frames.tolist() == np.repeat(np.arange(1, 9), 2).tolist()
