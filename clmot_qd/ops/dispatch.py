@@ -118,7 +118,8 @@ def _pay(levels: Sequence[Tensor], rois: Sequence[Tensor], poolings: Sequence[Po
         return False
     if levels[0].dtype not in (torch.float32, torch.float64):
         return True
-    ours = sum(ENTRY_READS * float(entries_of(side, pooling).sum()) for side, pooling in zip(sides, poolings))
+    entries = [entries_of(side, pooling, x.shape[2:]) for side, pooling, x in zip(sides, poolings, levels)]
+    ours = ENTRY_READS * sum(float(one.sum()) for one in entries)
     ours += COPY_READS * sum(x.numel() for x in levels if layout_of(x) is not torch.channels_last)
     return ours <= levels[0].shape[1] * sum(_reads(side, pooling) for side, pooling in zip(sides, poolings))
 

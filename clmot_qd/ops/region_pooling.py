@@ -20,8 +20,10 @@ from torch.autograd.function import once_differentiable
 
 from clmot_qd.ops.weighted_rows import add_to_rows, exact, layout_of, map_of, rows_of, sum_rows
 
-# Window cells of the regions that are pooled together: bounds the memory; similar regions share their window's size.
+# Window cells of the regions that are pooled together: bounds the memory.
 ENTRIES_AT_ONCE = 1 << 18
+# Along an axis, windows up to this size are padded to one another rather than pooled in more and smaller groups.
+SMALL_WINDOW = 4
 
 
 class Pooling(NamedTuple):
@@ -73,10 +75,18 @@ def sides_of(rois: Tensor, pooling: Pooling) -> tuple[Tensor, Tensor]:
     return corners[:, :2], sides if pooling.aligned else sides.clamp(min=1)
 
 
-def entries_of(sides: Tensor, pooling: Pooling) -> Tensor:
-    """(R, 2) sides -> (R,) about how many cells the windows of a region's bins have together."""
-    bins = sides.new_tensor(pooling.output_size[::-1])
-    return (sides / bins + 2).ceil().prod(dim=1) * bins.prod()
+def windows_of(sides: Tensor, pooling: Pooling, size: Sequence[int]) -> Tensor:
+    """Sides (R, 2) -> (R, 2) at most how many cells of a map of this ``size`` (H, W) the window of a bin has, x first.
+
+    A region may be many times as large as its map; its windows are not.
+    """
+    bins, cells = sides.new_tensor(pooling.output_size[::-1]), sides.new_tensor([*size][::-1])
+    return (sides / bins + 2).ceil().minimum(cells)
+
+
+def entries_of(sides: Tensor, pooling: Pooling, size: Sequence[int]) -> Tensor:
+    """Sides (R, 2) -> (R,) about how many cells the windows of a region's bins have together, see `windows_of`."""
+    return windows_of(sides, pooling, size).prod(dim=1) * pooling.output_size[0] * pooling.output_size[1]
 
 
 def samples_of(sides: Tensor, pooling: Pooling) -> Tensor:
@@ -126,13 +136,13 @@ class _RoIAlign(Function):
 def _windows(
     rois: Tensor, members: Tensor, pooling: Pooling, shape: torch.Size
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Of the regions ``members`` some at a time, small ones first: which (r,), and their bins' cells and weights.
+    """Of the regions ``members`` some at a time: which (r,), and their bins' cells and weights.
 
     Yields:
         Indices (r,) of ``rois``, and two (r * a * b, cells of a window).
     """
     _, _, height, width = shape
-    for chosen in _groups(members, sides_of(rois[members], pooling)[1], pooling):
+    for chosen in _groups(members, windows_of(sides_of(rois[members], pooling)[1], pooling, shape[2:]), pooling):
         starts, sides = sides_of(rois[chosen], pooling)
         rows, row_weights = _axis(starts[:, 1], sides[:, 1], pooling.output_size[0], height, pooling.sampling_ratio)
         columns, column_weights = _axis(
@@ -145,11 +155,20 @@ def _windows(
         yield chosen, cells.view(-1, size), weights.view(-1, size)
 
 
-def _groups(members: Tensor, sides: Tensor, pooling: Pooling) -> list[Tensor]:
-    """Regions, ordered by the size of their windows and cut by :data:`ENTRIES_AT_ONCE`."""
-    entries, order = entries_of(sides, pooling).sort()
-    group = (entries.double().cumsum(0) // ENTRIES_AT_ONCE).long()
-    return list(members[order].split(group.unique_consecutive(return_counts=True)[1].tolist()))
+def _groups(members: Tensor, windows: Tensor, pooling: Pooling) -> list[Tensor]:
+    """Regions with windows of about one width and one height, cut by :data:`ENTRIES_AT_ONCE`.
+
+    In a group all windows take the room of the widest times the highest: a wide one among high ones would be large.
+    So they are at most twice as large, along an axis, as the smallest of their group (or :data:`SMALL_WINDOW`).
+    """
+    sizes = windows.clamp(min=SMALL_WINDOW).log2().ceil()
+    # One number for both axes: no map is 2 ** 64 cells long.
+    kinds = sizes[:, 0] * 64 + sizes[:, 1]
+    kinds, order = kinds.sort()
+    entries = sizes[order].sum(dim=1).exp2().double() * pooling.output_size[0] * pooling.output_size[1]
+    parts = (entries.cumsum(0) // ENTRIES_AT_ONCE).long()
+    key = torch.stack([kinds.long(), parts])
+    return list(members[order].split(key.unique_consecutive(dim=1, return_counts=True)[1].tolist()))
 
 
 def _axis(start: Tensor, side: Tensor, bins: int, length: int, sampling_ratio: int) -> tuple[Tensor, Tensor]:

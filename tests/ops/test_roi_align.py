@@ -10,6 +10,7 @@ from mmcv.ops import RoIAlign
 from torch import Tensor
 
 from clmot_qd.ops import Pooling, roi_align
+from clmot_qd.ops.weighted_rows import sum_rows
 
 HEIGHT, WIDTH, SCALE = 19, 23, 0.25
 # Image index and xyxy in pixels; the map ends at 92 x 76.
@@ -90,6 +91,24 @@ def test_many_seeds_agree_so_that_no_sample_count_is_rounded_otherwise() -> None
 def test_pooling_piece_by_piece_changes_nothing(entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clmot_qd.ops.region_pooling.ENTRIES_AT_ONCE", entries)
     agree(Pooling((7, 7), SCALE, 0, True), ROIS)
+
+
+def test_wide_and_high_regions_do_not_take_the_room_of_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A random RPN proposes regions a hundred times as wide as high and the reverse, far beyond the map."""
+    asked: list[int] = []
+
+    def counted(rows: Tensor, cells: Tensor, weights: Tensor) -> Tensor:
+        asked.append(cells.numel())
+        return sum_rows(rows, cells, weights)
+
+    at_once = 1 << 15
+    monkeypatch.setattr("clmot_qd.ops.region_pooling.ENTRIES_AT_ONCE", at_once)
+    monkeypatch.setattr("clmot_qd.ops.region_pooling.sum_rows", counted)
+    slender = torch.tensor([[0, 4, 4, 600, 8], [1, 4, 4, 8, 500]], dtype=torch.float64).repeat(200, 1)
+    mixed = torch.cat([slender, random_rois(100, seed=4)])
+    mixed[:, 1:] += torch.arange(len(mixed))[:, None] / 100
+    agree(Pooling((7, 7), SCALE, 0, True), mixed)
+    assert max(asked) <= 2 * at_once
 
 
 @pytest.mark.parametrize("channels_last", [True, False])
