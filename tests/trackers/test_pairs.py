@@ -17,11 +17,6 @@ from clmot_qd.trackers.similarity import (
 )
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 def boxes(rng: np.random.Generator, count: int, spread: float, size: float) -> np.ndarray:
     """Whole numbers, so that edges meet; some boxes have no width, some no height, some neither."""
     corner = rng.integers(0, spread, (count, 2)).astype(float)

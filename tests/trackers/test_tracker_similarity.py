@@ -15,11 +15,6 @@ from clmot_qd.trackers.similarity import (
 )
 
 
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 def random_boxes(rng: np.random.Generator, count: int) -> np.ndarray:
     corner = rng.uniform(0, 100, (count, 2))
     return np.hstack((corner, corner + rng.uniform(1, 80, (count, 2))))
