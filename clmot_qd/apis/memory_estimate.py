@@ -1,7 +1,8 @@
 """How much memory training and inference need, measured on the CPU by one real step on a made-up pair.
 
-torch counts every block that its CPU allocator hands out; on a GPU the same operations ask for blocks of the same
-sizes. What a GPU takes besides is in :data:`OVERHEAD` and :data:`FRAGMENTATION`.
+torch counts every block that its CPU allocator hands out; on a GPU the same operations, mmcv's among them, ask for
+blocks of the same sizes. In mixed precision mmcv's operators get float32 here, so that they count for more than on a
+GPU. What a GPU takes besides is in :data:`OVERHEAD` and :data:`FRAGMENTATION`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clmot_qd.apis.memory_sample import made_up_batch, run_in_half
+from clmot_qd.apis.memory_sample import made_up_batch
 from clmot_qd.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,12 +101,16 @@ def estimate_memory(
     width, height = _checked_size(config, size)
     if objects < 1:
         raise InputError(f"objects = {objects}: must be 1 or more")
+    import torch
+
+    from clmot_qd.ops import mmcv_operators
+
     if amp is None:
-        amp = str(config.get("optim_wrapper", {}).get("type")) == "AmpOptimWrapper"
+        amp = str(config.get("optim_wrapper", {}).get("type")) in ("AmpOptimWrapper", "BFloat16OptimWrapper")
     model = _build(config)
     views = 2 if len(model.loss_embed) else 1
     batch = made_up_batch(model, (width, height), views, objects)
-    with run_in_half(model, amp):
+    with mmcv_operators(), torch.autocast("cpu", torch.bfloat16, enabled=amp):
         activations, step = _measure_step(model, batch)
         frame = _measure_frame(model, made_up_batch(model, (width, height), 1, objects))
     trained = [parameter for parameter in model.parameters() if parameter.grad is not None]

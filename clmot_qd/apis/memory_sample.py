@@ -1,9 +1,7 @@
-"""What a memory measurement runs on: made-up pairs, and mixed precision on a CPU."""
+"""What a memory measurement runs on: made-up pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,60 +51,3 @@ def _frame(random: np.random.Generator, size: tuple[int, int], number: int, obje
     )
     frame.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
     return frame
-
-
-@contextmanager
-def run_in_half(model: TrackingModel, enabled: bool) -> Iterator[None]:
-    """Mixed precision in bfloat16 on the CPU while the block runs, or nothing.
-
-    mmcv's own operators (deformable convolution, RoI pooling, non-maximum suppression) know no half precision on CPUs:
-    they get float32 here, so that they count for more than on a GPU.
-    """
-    import torch
-    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
-    from mmdet.models.roi_heads.bbox_heads import BBoxHead
-
-    from clmot_qd.models.heads import CenterEmbedHead
-
-    if not enabled:
-        yield
-        return
-    own = [module for module in model.modules() if type(module).__module__.startswith("mmcv.ops")]
-    suppressing = [
-        module
-        for module in model.modules()
-        if isinstance(module, (BaseDenseHead, BBoxHead)) and not isinstance(module, CenterEmbedHead)
-    ]
-    for module in own:
-        module.forward = _in_float32(module.forward)
-    handles = [
-        module.register_forward_hook(lambda module, args, out: _to(torch.float32, out)) for module in suppressing
-    ]
-    with torch.autocast("cpu", torch.bfloat16):
-        yield
-    for handle in handles:
-        handle.remove()
-    for module in own:
-        del module.forward  # the class's own is back
-
-
-def _in_float32(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """``forward`` in full precision, as far as the modules around it can tell in half."""
-    import torch
-
-    def full(*args: Any) -> Any:
-        with torch.autocast("cpu", enabled=False):
-            return _to(torch.bfloat16, forward(*_to(torch.float32, args)))
-
-    return full
-
-
-def _to(dtype: Any, value: Any) -> Any:
-    """Floating-point tensors in ``dtype``, wherever they stand."""
-    import torch
-
-    if isinstance(value, tuple):
-        return tuple(_to(dtype, entry) for entry in value)
-    if isinstance(value, list):
-        return [_to(dtype, entry) for entry in value]
-    return value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 PRECISIONS = ("float32", "float16", "bfloat16")
-# Operators of mmcv that are compiled for float32 and, on GPUs, float16.
-DEFORMABLE = ("DeformConv2d", "ModulatedDeformConv2d")
 
 
 def set_precision(model: nn.Module, precision: str, device: str) -> None:
@@ -22,7 +20,7 @@ def set_precision(model: nn.Module, precision: str, device: str) -> None:
 
     Backbone, neck and the heads' layers run under autocast; what they give is float32 again, so that decoding,
     non-maximum suppression, region features, embeddings' comparison and tracking are what they are without. Weights
-    stay float32. mmcv's deformable convolutions run in float32 wherever they are not compiled for the type.
+    stay float32. mmcv's operators get what they are compiled for (:mod:`clmot_qd.ops`).
 
     Args:
         model: ``CLMOT`` or ``QuasiDenseMOT``; changed in place.
@@ -45,10 +43,6 @@ def set_precision(model: nn.Module, precision: str, device: str) -> None:
     inner = _between_layers(model)
     for owner, method in layers_of(model):
         _replace(owner, method, partial(_in_half, dtype=dtype, kind=kind, raised=owner is not inner))
-    if precision != "float16":
-        for module in model.modules():
-            if any(entry.__name__ in DEFORMABLE for entry in type(module).__mro__):
-                _replace(module, "forward", partial(_in_full, kind=kind))
 
 
 def layers_of(model: nn.Module, fixed_size: bool = False) -> list[tuple[Any, str]]:
@@ -84,22 +78,8 @@ def _in_half(forward: Callable, *args: Any, dtype: torch.dtype, kind: str, raise
     """Run layers in half precision; ``raised``: what they give becomes float32 again."""
     import torch
 
+    from clmot_qd.models.mixed_precision import in_float32
+
     with torch.autocast(kind, dtype=dtype):
         given = forward(*args, **kwargs)
-    return _as_float(given) if raised else given
-
-
-def _in_full(forward: Callable, *args: Any, kind: str, **kwargs: Any) -> Any:
-    import torch
-
-    with torch.autocast(kind, enabled=False):
-        return forward(*_as_float(args), **kwargs)
-
-
-def _as_float(value: Any) -> Any:
-    """Tensors of half precision, also in lists and tuples, as float32."""
-    import torch
-
-    if isinstance(value, (list, tuple)):
-        return type(value)(_as_float(entry) for entry in value)
-    return value.float() if torch.is_tensor(value) and value.dtype in (torch.float16, torch.bfloat16) else value
+    return in_float32(given) if raised else given

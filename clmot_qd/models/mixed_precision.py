@@ -12,6 +12,7 @@ from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.registry import OPTIM_WRAPPERS
 from mmengine.optim import OptimWrapper
 from mmengine.runner.amp import autocast
+from mmengine.utils import apply_to
 from torch import Tensor, nn
 
 
@@ -45,13 +46,14 @@ def keep_outputs_in_float32(detector: nn.Module) -> None:
             module.register_forward_hook(_outputs_in_float32)
 
 
+def in_float32(value: Any) -> Any:
+    """Half-precision tensors as float32, wherever they stand in tuples, lists and dicts."""
+    return apply_to(value, _is_half, Tensor.float)
+
+
+def _is_half(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+
+
 def _outputs_in_float32(head: nn.Module, inputs: Any, outputs: Any) -> Any:
-    return _in_float32(outputs)
-
-
-def _in_float32(value: Any) -> Any:
-    """Half-precision tensors in float32, wherever they stand."""
-    if isinstance(value, (tuple, list)):
-        return type(value)(map(_in_float32, value))
-    is_half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
-    return value.float() if is_half else value
+    return in_float32(outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from clmot_qd.apis import TrackingInferencer
 from clmot_qd.apis.precision import set_precision
 from clmot_qd.errors import InputError
+from clmot_qd.ops import fast_cpu_operators, mmcv_operators
 from clmot_qd.trackers import Tracks
 
 BYTE = dict(
@@ -168,18 +170,19 @@ def test_bfloat16_follows_the_same_objects(project: dict[str, Any]) -> None:
     assert tracked[0].bboxes.dtype == np.float32
 
 
-def test_deformable_convolutions_stay_in_float32() -> None:
+def test_deformable_convolutions_compute_in_bfloat16_too() -> None:
     options = {
         "model.detector.neck.use_dcn": True,
         "model.tracker.conf_thr": 0.0,
         "model.detector.test_cfg": dict(topk=5, local_maximum_kernel=3, score_thr=0.0),
     }
     session = TrackingInferencer("clmot_tiny_demo", options=options, device="cpu", precision="bfloat16")
-    assert kinds_of(session, "ModulatedDeformConv2dPack") == {torch.float32}
-    assert torch.bfloat16 in kinds_of(session, "Conv2d")
+    assert kinds_of(session, "FastModulatedDeformConv2dPack") == {torch.bfloat16}
 
 
-def test_a_deformable_convolution_behind_a_layer_in_half_precision_gets_float32() -> None:
+@pytest.mark.parametrize("operators", [nullcontext, mmcv_operators])
+def test_a_deformable_convolution_behind_a_layer_in_half_precision_runs(operators: Any) -> None:
+    """mmcv's own knows no bfloat16."""
     from mmcv.ops import ModulatedDeformConv2dPack
     from torch import nn
 
@@ -187,8 +190,9 @@ def test_a_deformable_convolution_behind_a_layer_in_half_precision_gets_float32(
     model = nn.Module()
     model.detector = nn.Module()
     model.detector.backbone = nn.Sequential(nn.Conv2d(3, 4, 3), ModulatedDeformConv2dPack(4, 4, 3, padding=1))
+    fast_cpu_operators(model)
     picture = torch.rand(1, 3, 16, 16)
-    with torch.no_grad():
+    with torch.no_grad(), operators():
         full = model.detector.backbone(picture)
         set_precision(model, "bfloat16", "cpu")
         half = model.detector.backbone(picture)
