@@ -5,8 +5,12 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=50),
     param_scheduler=dict(type="ParamSchedulerHook"),
-    checkpoint=dict(type="CheckpointHook", interval=1, max_keep_ckpts=3),
+    checkpoint=dict(type="WholeCheckpointHook", interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type="DistSamplerSeedHook"),
+    exact_resume=dict(type="ExactResumeHook"),
+    finite_loss=dict(type="FiniteLossHook"),
+    rejected=dict(type="RejectedDetectionsHook"),
+    sync_buffers=dict(type="SyncBuffersHook"),  # processes that train together: one BatchNorm to test and to save
 )
 env_cfg = dict(
     cudnn_benchmark=False,

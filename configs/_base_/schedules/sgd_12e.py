@@ -1,6 +1,6 @@
 # QDTrack section 4.2: SGD, 0.02 for 16 pictures in a step, 12 epochs, divided by 10 after 8 and 11. The warm-up is the
 # release's.
-train_cfg = dict(type="EpochBasedTrainLoop", max_epochs=12, val_interval=2)
+train_cfg = dict(type="ResumableEpochLoop", max_epochs=12, val_interval=2)
 optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.02, momentum=0.9, weight_decay=1e-4))
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.001, by_epoch=False, begin=0, end=1000),
