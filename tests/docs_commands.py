@@ -31,6 +31,9 @@ FOREIGN = (
     "export",
     "cd",
 )
+LAUNCHERS = ("torchrun", "srun")
+# What mim keeps for itself.
+OF_MIM = ("--gpus", "--gpus-per-node", "--partition")
 PLACEHOLDERS = ("CONFIG", "CONFIG.py", "NAME.py", "RUN_DIR")
 
 
@@ -52,6 +55,8 @@ def split(command: str) -> tuple[str, list[str]] | None:
     words = shlex.split(command)
     while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
         words.pop(0)
+    if words[0] in LAUNCHERS:
+        words = ["python", *words[next(n for n, word in enumerate(words) if word.startswith("tools/")) :]]
     line = " ".join(words)
     if any(line == name or line.startswith(name + " ") for name in FOREIGN):
         return None
@@ -59,7 +64,7 @@ def split(command: str) -> tuple[str, list[str]] | None:
         return words[3], [word for word in words[4:] if word != "--"]
     if words[:3] in (["mim", "train", "clmot_qd"], ["mim", "test", "clmot_qd"]):
         assert words[3].endswith(".py"), f"mim {words[1]} wants the configuration with .py: {command}"
-        return words[1], words[3:]
+        return words[1], [word for n, word in enumerate(words[3:], start=3) if not {word, words[n - 1]} & {*OF_MIM}]
     if words[0] == "python" and re.fullmatch(r"tools/\w+\.py", words[1]):
         return Path(words[1]).stem, words[2:]
     if words[0] == "bash" and words[1].endswith(".sh"):

@@ -18,6 +18,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
     parser.add_argument("--launcher", choices=["none", "pytorch", "slurm", "mpi"], default="none")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     return parser.parse_args(argv)
 
 
@@ -25,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     from clmot_qd.apis.class_lists import built_classes, check_class_count
     from clmot_qd.apis.loading import load_weights
+    from clmot_qd.apis.processes import joined_processes
     from clmot_qd.apis.running import (
         build_runner,
-        end_process_group,
         explain_build,
         load_config,
         make_folder,
@@ -35,12 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         require_keys,
         track_evaluator,
     )
+    from clmot_qd.checkpoints import trust_checkpoints
     from clmot_qd.errors import InputError
 
+    trust_checkpoints(args.trust_checkpoint)
     checkpoint = args.checkpoint or args.checkpoint_option
     if not checkpoint:
         raise InputError("no checkpoint given: name the file of the trained weights, e.g. work_dirs/RUN/epoch_40.pth")
-    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))  # torch.distributed.launch of old passes it as an option
     config = load_config(args.config, parse_options(args.cfg_options))
     config.launcher = args.launcher
     config.work_dir = args.work_dir or config.get("work_dir") or f"work_dirs/{Path(args.config).stem}"
@@ -51,13 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.out_dir:
         make_folder(args.out_dir)
         track_evaluator(config)["out_dir"] = args.out_dir
-    runner = build_runner(config)
-    classes = built_classes(explain_build(lambda: runner.test_loop.dataloader.dataset))
-    model = getattr(runner.model, "module", runner.model)
-    check_class_count(model, classes, "test_dataloader")
-    runner.logger.info(load_weights(model, checkpoint, classes))
-    runner.test()
-    end_process_group()
+    with joined_processes(args.launcher, config):
+        runner = build_runner(config)
+        classes = built_classes(explain_build(lambda: runner.test_loop.dataloader.dataset))
+        model = getattr(runner.model, "module", runner.model)
+        check_class_count(model, classes, "test_dataloader")
+        runner.logger.info(load_weights(model, checkpoint, classes))
+        runner.test()
     return 0
 
 

@@ -2,6 +2,9 @@
 
 python tools/track_video.py VIDEO_OR_FOLDER --config CONFIG --checkpoint CHECKPOINT
 python tools/track_video.py rtsp://camera/stream --config CONFIG --checkpoint CHECKPOINT --outputs mot video
+
+Many videos, shared out to as many processes as are started:
+torchrun --nproc_per_node=4 tools/track_video.py FOLDER_OF_VIDEOS --launcher pytorch --config ... --checkpoint ...
 """
 
 from __future__ import annotations
@@ -10,6 +13,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clmot_qd.apis.inferencer import TrackingInferencer
 
 SHOWN = ("id", "class", "score")
 OUTPUTS = ("mot", "cocovid", "video", "frames", "sheet")
@@ -17,10 +24,15 @@ OUTPUTS = ("mot", "cocovid", "video", "frames", "sheet")
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", help="video file, folder of pictures, glob in quotes, stream address, camera number")
+    parser.add_argument(
+        "source",
+        nargs="+",
+        help="video file, folder of pictures, glob in quotes, stream address, camera number; or many videos: several "
+        "files and folders, folders that hold such, text files (*.txt) with one in a line",
+    )
     parser.add_argument("--config", required=True, help="path, or name of a packaged configuration")
     parser.add_argument("--checkpoint", required=True, help="trained weights")
-    parser.add_argument("--out-dir", help="where the results go (default: tracked/NAME)")
+    parser.add_argument("--out-dir", help="where the results go (default: tracked/NAME); of many videos OUT_DIR/NAME")
     parser.add_argument(
         "--outputs",
         nargs="+",
@@ -69,37 +81,92 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="SECONDS",
         help="end a stream or camera that gave no frame for so long (default: %(default)g)",
     )
+    parser.add_argument(
+        "--skip-finished", action="store_true", help="of many videos leave out those whose results are there"
+    )
+    parser.add_argument(
+        "--launcher",
+        choices=["none", "pytorch", "slurm", "mpi"],
+        default="none",
+        help="of many videos: what started the processes that share them (torchrun, srun, mpirun)",
+    )
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    from clmot_qd.allocation import keep_freed_memory
     from clmot_qd.apis.addresses import is_address
-    from clmot_qd.apis.class_filters import parse_score_thresholds
     from clmot_qd.apis.frame_sources import open_source
-    from clmot_qd.apis.inferencer import TrackingInferencer
+    from clmot_qd.apis.many_videos import expand_sources
     from clmot_qd.apis.result_folder import check_folder
-    from clmot_qd.apis.running import load_config, parse_options
-    from clmot_qd.apis.score_threshold import score_options
     from clmot_qd.apis.track_files import check_arguments, name_of
+    from clmot_qd.checkpoints import trust_checkpoints
 
+    trust_checkpoints(args.trust_checkpoint)
     outputs = ["mot"] if args.no_video else list(dict.fromkeys(args.outputs))
     check_arguments(outputs, args.max_frames, args.fps, args.show)
-    given = int(args.source) if args.source.isdecimal() else args.source
+    sources = expand_sources(args.source)
+    if args.source != sources or len(sources) > 1 or args.skip_finished or args.launcher != "none":
+        return track_many(args, sources, outputs)
+    given = int(sources[0]) if sources[0].isdecimal() else sources[0]
     out_dir = args.out_dir or os.path.join("tracked", name_of(given))
     check_folder(out_dir)
-    options = parse_options(args.cfg_options)
-    if args.conf_thr is not None:
-        options |= score_options(load_config(args.config, options), args.conf_thr)
     # What is sent as it happens is opened last: loading the model takes longer than a camera waits for its reader.
     waits = not isinstance(given, int) and not is_address(given)
     source = open_source(given, args.fps, args.reconnect) if waits else None
+    session = open_session(args, args.device)
+    source = source or open_source(given, args.fps, args.reconnect)
+    options_of_files = dict(outputs=outputs, max_frames=args.max_frames, show=args.show)
+    for path in session.track(source, out_dir, **options_of_files):
+        print(f"wrote {path}")
+    return 0
+
+
+def track_many(args: argparse.Namespace, sources: Sequence[str], outputs: Sequence[str]) -> int:
+    from clmot_qd.apis.many_videos import track_shared
+    from clmot_qd.apis.processes import joined_processes, local_device
+    from clmot_qd.apis.result_folder import check_folder
+
+    out_dir = args.out_dir or "tracked"
+    check_folder(out_dir)
+    with joined_processes(args.launcher):
+        good = track_shared(
+            lambda: open_session(args, local_device(args.device)),
+            sources,
+            out_dir,
+            outputs=outputs,
+            skip_finished=args.skip_finished,
+            max_frames=args.max_frames,
+            fps=args.fps,
+            show=args.show,
+        )
+    return 0 if good else 1
+
+
+def open_session(args: argparse.Namespace, device: str) -> TrackingInferencer:
+    """Detector and tracker as the options want them."""
+    from clmot_qd.allocation import keep_freed_memory
+    from clmot_qd.apis.class_filters import parse_score_thresholds
+    from clmot_qd.apis.inferencer import TrackingInferencer
+    from clmot_qd.apis.running import load_config, parse_options
+    from clmot_qd.apis.score_threshold import score_options
+
+    options = parse_options(args.cfg_options)
+    if args.conf_thr is not None:
+        options |= score_options(load_config(args.config, options), args.conf_thr)
     session = TrackingInferencer(
         args.config,
         args.checkpoint,
-        args.device,
+        device,
         options,
         batch_size=args.batch_size,
         precision=args.precision,
@@ -110,11 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(session.checkpoint_note, file=sys.stderr)
     if session.device == "cpu":
         keep_freed_memory()
-    source = source or open_source(given, args.fps, args.reconnect)
-    options_of_files = dict(outputs=outputs, max_frames=args.max_frames, show=args.show)
-    for path in session.track(source, out_dir, **options_of_files):
-        print(f"wrote {path}")
-    return 0
+    return session
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from logging import WARNING
 from pathlib import Path
@@ -10,17 +9,17 @@ from typing import Any
 
 import numpy as np
 from mmdet.registry import METRICS
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.detection_ap import Detections, detection_ap, read_detection_truth
+from clmot_qd.evaluation.gathering import GatheringMetric
 from clmot_qd.evaluation.track_eval_metric import to_numpy
 from clmot_qd.geometry import xyxy_to_xywh
 
 
 @METRICS.register_module()
-class VideoDetectionMetric(BaseMetric):
+class VideoDetectionMetric(GatheringMetric):
     """COCO's AP of the detections in video frames or still pictures.
 
     What differs from mmdet's ``CocoVideoMetric``: only classes that the model knows **and** that have a box in the
@@ -40,7 +39,7 @@ class VideoDetectionMetric(BaseMetric):
         collect_device: See ``mmengine.evaluator.BaseMetric``, like the next two.
         prefix: Put before all keys; default ``detection``. Keys: ``AP``, ``AP50``, ``AP75``, ``AP_s``, ``AP_m``,
             ``AP_l``, ``AR``, and with several classes ``NAME/AP`` and so on.
-        collect_dir: Shared folder for collecting from several machines.
+        collect_dir: Folder that all machines share, for results of several processes; None takes the network.
 
     Raises:
         InputError: An argument or the file is wrong.
@@ -96,10 +95,6 @@ class VideoDetectionMetric(BaseMetric):
                     what = f"detections in image {image}, which the file does not have"
                     raise InputError(f"{self.truth.source}: {what}; test on the data that ann_file describes")
                 self.results.append((image, self._read(frame, image)))
-
-    def evaluate(self, size: int) -> dict:
-        """Score everything that was processed; ``size`` counts samples, results count frames."""
-        return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Score, print the table, write the file; of a frame that was tested twice the first result counts."""

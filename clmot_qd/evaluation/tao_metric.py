@@ -32,7 +32,7 @@ class TrackMapMetric(TrackEvalMetric):
         collect_device: See ``mmengine.evaluator.BaseMetric``, like the next two.
         prefix: Put before all keys; default ``track``. For the keys see
             :meth:`~clmot_qd.evaluation.track_map_scores.TrackMapScores.flat`.
-        collect_dir: Shared folder for collecting from several machines.
+        collect_dir: Folder that all machines share, for results of several processes; None takes the network.
 
     Raises:
         InputError: An argument or the file is wrong.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from logging import WARNING
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from mmdet.registry import METRICS
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from clmot_qd.datasets.mot_text import (
@@ -26,6 +24,7 @@ from clmot_qd.errors import InputError
 from clmot_qd.evaluation.backends import require_backends
 from clmot_qd.evaluation.evaluate import evaluate_tracks
 from clmot_qd.evaluation.formats.registry import require_formats, write_results_in
+from clmot_qd.evaluation.gathering import GatheringMetric
 from clmot_qd.evaluation.ground_truth import read_cocovid
 from clmot_qd.evaluation.protocols import get_protocol
 from clmot_qd.evaluation.scores import TrackScores
@@ -36,12 +35,13 @@ _LEAST_SIDE = 1e-4  # pixels; what is smaller is no box, and a result file could
 
 
 @METRICS.register_module()
-class TrackEvalMetric(BaseMetric):
+class TrackEvalMetric(GatheringMetric):
     """HOTA, CLEAR and Identity over any list of classes.
 
     What differs from mmdet's ``MOTChallengeMetric``: ground truth comes from the annotation file, not through the
     pipeline; frames may be numbered in any way and videos may end early; boxes are not rounded; every class can be
-    scored; ``iou_thr`` is used; and what is wrong in the configuration is found before testing starts.
+    scored; ``iou_thr`` is used; and what is wrong in the configuration is found before testing starts. Frames that a
+    sampler gave out twice are recognised by their number, and count once.
 
     A data sample is a ``TrackDataSample`` (as object or dict) with any number of frames. Each frame has
     ``pred_track_instances`` with ``instances_id (n,)``, ``bboxes (n, 4)`` xyxy in pixels of the original image,
@@ -61,7 +61,7 @@ class TrackEvalMetric(BaseMetric):
         format_only: Write the result files and score nothing, for test sets without ground truth.
         collect_device: See ``mmengine.evaluator.BaseMetric``, like the next two.
         prefix: Put before all keys; default ``track``.
-        collect_dir: Shared folder for collecting from several machines.
+        collect_dir: Folder that all machines share, for results of several processes; None takes the network.
         protocol: One of :data:`clmot_qd.evaluation.PROTOCOLS`: ``mot``, ``mot20``, ``bdd100k``, ``waymo``, ``plain``.
         out_format: What is written to ``out_dir``: one or several of ``mot`` (SEQUENCE.txt), ``bdd100k``, ``tao``,
             ``cocovid`` (a file FORMAT.json each).
@@ -131,14 +131,6 @@ class TrackEvalMetric(BaseMetric):
             for frame in _get(sample, "video_data_samples"):
                 sequence, number = self._locate(frame)
                 self.results.append((sequence, number, *self._read(frame, f"{sequence}, frame {number}")))
-
-    def evaluate(self, size: int) -> dict:
-        """Score everything that was processed.
-
-        The parent cuts the results to ``size`` entries, the length of the data set; that counts videos where results
-        count frames. Frames that a sampler gave out twice are recognised by their number instead.
-        """
-        return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Score, print the tables, write the files; empty if ``format_only``."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_original, scaling_of
 from clmot_qd.models.heads.center_targets import Centers, draw_gaussians, gaussian_radius, locate_centers
+from clmot_qd.models.process_counts import shared_count
 
 HEATMAP_BIAS = -2.19  # sigmoid(-2.19) is about 0.1: few cells are centres (Lin et al., focal loss; CL-MOT release)
 PROBABILITY_MARGIN = 1e-4  # keeps the logarithms of the focal loss finite in any precision
@@ -196,8 +197,8 @@ class CenterEmbedHead(CenterNetHead):
         radius = gaussian_radius(centers.size, self.radius_overlap, self.radius_formula)
         target = draw_gaussians(heatmap.shape, centers, radius)
         # Eq. (1) divides by the number of objects; two objects in one cell are one peak.
-        peaks = max(1, int(target.eq(1).sum()))
-        elements = max(1, 2 * len(centers.cell))
+        counts = torch.stack([target.eq(1).sum(), target.new_tensor(2 * len(centers.cell))])
+        peaks, elements = shared_count(counts)
         return dict(
             loss_center_heatmap=self.loss_center_heatmap(heatmap, target, avg_factor=peaks),
             loss_wh=self.loss_wh(_read(sizes[0], centers), centers.size, avg_factor=elements),

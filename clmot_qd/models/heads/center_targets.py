@@ -12,6 +12,8 @@ import torch
 from mmdet.structures.bbox import get_box_tensor
 from torch import Tensor
 
+_LARGEST_SIZE = 1e9  # cells
+
 
 @dataclass(frozen=True)
 class Centers:
@@ -81,6 +83,7 @@ def gaussian_radius(size: Tensor, min_overlap: float = 0.7, formula: str = "corn
     Returns:
         (n,) radii, not rounded.
     """
+    size = size.clamp(max=_LARGEST_SIZE)  # whose squares are finite
     size = size.ceil() if formula == "cornernet" else size  # the release measures in whole cells
     total, area = size.sum(1), size.prod(1)
     o = min_overlap
@@ -111,19 +114,22 @@ def draw_gaussians(shape: Sequence[int], centers: Centers, radius: Tensor) -> Te
         (N, classes, H, W), 1 at each centre cell.
     """
     _, classes, height, width = shape
-    radius = radius.long()
-    side = 2 * radius + 1
-    area = side * side
+    # Of an object far larger than the map every cell lies near the middle; as many as these are enough.
+    radius = radius.clamp(max=max(height, width)).long()
+    y, x = torch.div(centers.cell, width, rounding_mode="floor"), centers.cell % width
+    # What of each Gaussian lies on the map.
+    top, left = torch.minimum(radius, y), torch.minimum(radius, x)
+    rows = top + 1 + torch.minimum(radius, height - 1 - y)
+    columns = left + 1 + torch.minimum(radius, width - 1 - x)
+    area = rows * columns
     owner = torch.repeat_interleave(torch.arange(len(area), device=area.device), area)
     position = torch.arange(len(owner), device=area.device) - (area.cumsum(0) - area)[owner]
-    dy = torch.div(position, side[owner], rounding_mode="floor") - radius[owner]
-    dx = position % side[owner] - radius[owner]
-    sigma = side[owner].float() / 6
+    dy = torch.div(position, columns[owner], rounding_mode="floor") - top[owner]
+    dx = position % columns[owner] - left[owner]
+    sigma = (2 * radius + 1)[owner].float() / 6
     value = torch.exp(-(dx * dx + dy * dy) / (2 * sigma * sigma))
-    y = torch.div(centers.cell, width, rounding_mode="floor")[owner] + dy
-    x = (centers.cell % width)[owner] + dx
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    plane = (centers.image * classes + centers.label)[owner]
+    plane = centers.image * classes + centers.label
     heatmap = value.new_zeros(tuple(shape))
-    heatmap.view(-1).scatter_reduce_(0, ((plane * height + y) * width + x)[inside], value[inside], "amax")
+    cell = ((plane * height + y) * width + x)[owner] + dy * width + dx
+    heatmap.view(-1).scatter_reduce_(0, cell, value, "amax")
     return heatmap

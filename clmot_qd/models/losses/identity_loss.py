@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from clmot_qd.errors import InputError
 from clmot_qd.models.losses.pairwise import unit_rows
+from clmot_qd.models.process_counts import shared_count
 
 
 @MODELS.register_module()
@@ -67,7 +68,7 @@ class IdentityClassifier(nn.Module):
         with torch.autocast(device_type=embeds.device.type, enabled=False):
             logits = self.classifier(self.emb_scale * unit_rows(embeds[known].to(self.classifier.weight.dtype)))
             total = F.cross_entropy(logits, classes, reduction="sum")
-            return self.loss_weight * total / max(len(classes), 1)
+            return self.loss_weight * total / shared_count(total.new_tensor(float(len(classes))))
 
 
 def _resolve_scale(emb_scale: float | str, num_ids: int) -> float:

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from clmot_qd.models.process_counts import shared_count
+
 
 class Pairs(NamedTuple):
     """The input of a pair loss in float32 or float64, with every anchor's group numbered from 0."""
@@ -61,7 +63,7 @@ class PairLoss(nn.Module, ABC):
     def forward(
         self, anchors: Tensor, targets: Tensor, positive: Tensor, negative: Tensor, group: Tensor | None = None
     ) -> Tensor:
-        """Mean of the terms of all anchors, times `loss_weight`.
+        """Mean of the terms of all anchors, times `loss_weight`; of those of all processes where several train.
 
         Half precision is raised to float32 and autocast is off inside, so the result is float32 (float64 stays).
 
@@ -74,7 +76,8 @@ class PairLoss(nn.Module, ABC):
                 itself and the result is the mean over the groups that have something to compare.
 
         Returns:
-            () loss; 0 with a graph (zero gradient) when there is no term, N = 0 and M = 0 included.
+            () loss; 0 with a graph (zero gradient) when there is no term, N = 0 and M = 0 included. Not finite if any
+            embedding is not, whether it is compared with another or not: then no gradient is to be trusted.
 
         Raises:
             ValueError: a mask is not (N, M).
@@ -85,10 +88,23 @@ class PairLoss(nn.Module, ABC):
             raise ValueError(f"masks must be {shape}: {given}")
         with torch.autocast(device_type=anchors.device.type, enabled=False):
             anchors, targets = _at_least_float32(anchors), _at_least_float32(targets)
-            if positive.numel() == 0:
-                return 0.0 * (anchors.sum() + targets.sum())
-            pairs = Pairs(anchors, targets, positive, negative, _membership(anchors, group))
-            return self.loss_weight * _mean_over_groups(self.anchor_terms(pairs), pairs)
+            total, number = self._sum(anchors, targets, positive, negative, group)
+            # The graph where nothing is compared; and a model that diverged must not look like one without loss.
+            total = total + 0.0 * (anchors.sum() + targets.sum())
+            return self.loss_weight * total / shared_count(number.to(total.dtype))
+
+    def _sum(
+        self, anchors: Tensor, targets: Tensor, positive: Tensor, negative: Tensor, group: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Sum () of the terms, or of the groups' means, and how many there are."""
+        if positive.numel() == 0:
+            return anchors.new_zeros(()), anchors.new_zeros(())
+        pairs = Pairs(anchors, targets, positive, negative, _membership(anchors, group))
+        terms = self.anchor_terms(pairs)
+        totals, numbers = pairs.group_sum(terms.total), pairs.group_sum(terms.number)
+        if group is None:
+            return totals.sum(), numbers.sum()
+        return (totals / numbers.clamp(min=1)).sum(), (pairs.group_sum(terms.valid) > 0).sum()
 
 
 def _at_least_float32(embeds: Tensor) -> Tensor:
@@ -101,8 +117,3 @@ def _membership(anchors: Tensor, group: Tensor | None) -> Tensor:
         return torch.ones(len(anchors), 1, dtype=torch.bool, device=anchors.device)
     _, index = group.unique(return_inverse=True)
     return F.one_hot(index).bool()
-
-
-def _mean_over_groups(terms: AnchorTerms, pairs: Pairs) -> Tensor:
-    means = pairs.group_sum(terms.total) / pairs.group_sum(terms.number).clamp(min=1)
-    return means.sum() / (pairs.group_sum(terms.valid) > 0).sum().clamp(min=1)

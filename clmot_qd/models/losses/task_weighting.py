@@ -8,7 +8,12 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
+from clmot_qd.errors import InputError
+
 LossValue = Tensor | list[Tensor]
+
+# Of |s|; the weights of the tasks go from 1e-9 to 2e8.
+LARGEST_LOG_VARIANCE = 20.0
 
 
 @MODELS.register_module()
@@ -46,14 +51,24 @@ class UncertaintyTaskWeighting(nn.Module):
     (learnable=False), so that total = 3.180 L_det + 1.429 L_id - 1.45; the total may become negative. Both values are
     in the state dict, learnable or not. Leave them out of weight decay, which would pull them to 0.
 
+    Both stay within -20 and 20. The total has no minimum in the s of a task whose loss is 0 for long (embeddings where
+    no picture shows two objects): s would fall until exp(-s) overflows, and infinity times 0 is not a number.
+
     Args:
-        init_detection: initial s_d; smaller counts detection more.
-        init_embedding: initial s_e; smaller counts appearance more.
+        init_detection: initial s_d, from -20 to 20; smaller counts detection more.
+        init_embedding: initial s_e, likewise; smaller counts appearance more.
         learnable: train s_d and s_e along with the model.
+
+    Raises:
+        InputError: an initial value out of its range.
     """
 
     def __init__(self, init_detection: float = -1.85, init_embedding: float = -1.05, learnable: bool = True) -> None:
         super().__init__()
+        for name, value in (("init_detection", init_detection), ("init_embedding", init_embedding)):
+            if not abs(value) <= LARGEST_LOG_VARIANCE:
+                limit = f"{LARGEST_LOG_VARIANCE:g}"
+                raise InputError(f"UncertaintyTaskWeighting: {name} must be from -{limit} to {limit}, not {value}")
         self.log_var_detection = nn.Parameter(torch.tensor(float(init_detection)), requires_grad=learnable)
         self.log_var_embedding = nn.Parameter(torch.tensor(float(init_embedding)), requires_grad=learnable)
 
@@ -63,6 +78,7 @@ class UncertaintyTaskWeighting(nn.Module):
         `loss_task_uncertainty` is the term (s_d + s_e) / 2, so that the losses sum to the total; `weight_detection` and
         `weight_embedding` are for the log.
         """
+        self._return_to_range()
         weight_detection = 0.5 * torch.exp(-self.log_var_detection)
         weight_embedding = 0.5 * torch.exp(-self.log_var_embedding)
         own = {
@@ -71,6 +87,12 @@ class UncertaintyTaskWeighting(nn.Module):
             "weight_embedding": weight_embedding.detach(),
         }
         return _merge(_scaled(detection, weight_detection), _scaled(embedding, weight_embedding), own)
+
+    @torch.no_grad()
+    def _return_to_range(self) -> None:
+        """Bring back what a step of the optimizer took out; clamped in the graph it would get no gradient any more."""
+        for log_variance in (self.log_var_detection, self.log_var_embedding):
+            log_variance.clamp_(-LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE)
 
 
 def _scaled(losses: Mapping[str, LossValue], weight: float | Tensor) -> dict[str, LossValue]:

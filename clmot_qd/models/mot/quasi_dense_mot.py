@@ -17,6 +17,7 @@ from clmot_qd.geometry import boxes_to_network, scaling_of
 from clmot_qd.models.heads.quasi_dense_head import Regions
 from clmot_qd.models.losses import cross_view_contrast, unit_rows
 from clmot_qd.models.mixed_precision import keep_outputs_in_float32
+from clmot_qd.models.mot.detector_counts import share_counts
 from clmot_qd.models.mot.proposals import TwoStageProposals, proposals_of
 from clmot_qd.models.mot.tracking_model import Config, Feats, TrackingModel
 from clmot_qd.ops import fast_cpu_operators
@@ -26,6 +27,8 @@ QDTRACK_LOSSES = (
     dict(type="MultiPositivePairLoss", loss_weight=0.25),
     dict(type="CosineMarginPairLoss", neg_pos_ub=3, pos_margin=0.0, neg_margin=0.1, hard_mining=True, loss_weight=1.0),
 )
+# Pixels; so far away nothing is pooled but zeros.
+FARTHEST_CORNER = 1e6
 # Many boxes that overlap: an NMS as for detections would leave one region per object.
 DENSE_PROPOSALS = dict(
     nms_pre=1000, min_bbox_size=0, score_thr=0.0, nms=dict(type="nms", iou_threshold=0.9), max_per_img=1000
@@ -106,6 +109,7 @@ class QuasiDenseMOT(TrackingModel):
         self.track_head = MODELS.build(track_head)
         fast_cpu_operators(self.track_head)
         keep_outputs_in_float32(self.detector)
+        share_counts(self.detector)
         self.proposals = proposals_of(self.detector, dense_proposals)
         self.public_detections = public_detections
         self.freeze_detector = freeze_detector
@@ -207,7 +211,7 @@ class QuasiDenseMOT(TrackingModel):
             Per image (n_i, C), not normalised.
         """
         feats = self.detector.extract_feat(images) if feats is None else feats
-        boxes = [box.to(images.device).float() for box in bboxes]
+        boxes = [_poolable(box.to(images.device).float()) for box in bboxes]
         return list(self.track_head.predict(feats, boxes).split([len(box) for box in boxes]))
 
     def _forward(
@@ -228,4 +232,10 @@ def _given_boxes(frame: DetDataSample, like: Tensor) -> Tensor:
             "pipeline, or set model.public_detections=False"
         )
     boxes = frame.proposals.bboxes.to(device=like.device, dtype=torch.float32)
-    return boxes_to_network(boxes, *scaling_of(frame.metainfo))
+    return _poolable(boxes_to_network(boxes, *scaling_of(frame.metainfo)))
+
+
+def _poolable(boxes: Tensor) -> Tensor:
+    """Boxes from elsewhere as RoIAlign can take them: finite, the second corner not before the first. (P, 4)."""
+    first, second = boxes.nan_to_num().clamp(-FARTHEST_CORNER, FARTHEST_CORNER).split(2, dim=1)
+    return torch.cat([first, torch.maximum(first, second)], dim=1)

@@ -19,6 +19,7 @@ from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_network, boxes_to_original, scaling_of
 from clmot_qd.models.folding import fold_frozen_norms, unfold_norms
 from clmot_qd.models.mot.video_tracker import VideoTracker
+from clmot_qd.models.process_counts import shared_log
 from clmot_qd.ops import fast_cpu_operators
 
 # A data set may give a whole video as one sample, whose feature maps would not fit into memory together.
@@ -154,6 +155,11 @@ class TrackingModel(BaseMOTModel):
     def pair_losses(self, contrast: Callable[[nn.Module], Tensor]) -> dict[str, Tensor]:
         """Every pair loss by its name; ``contrast`` applies one of them to the embeddings of a batch."""
         return {name: contrast(loss) for name, loss in self.loss_embed.items()}
+
+    def parse_losses(self, losses: dict[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """As everywhere; of several processes the log has the means, which are the losses of the whole batch."""
+        total, log = super().parse_losses(losses)
+        return total, shared_log(log)
 
     # ------------------------------------------------------------------------------------------------------ inference
     @abstractmethod
