@@ -42,6 +42,8 @@ def number_in_range(name: str, value: Any, low: float, high: float = np.inf) -> 
         number = float(value)
     except (TypeError, ValueError):
         raise InputError(f"{name}: expected a number, got {value!r}") from None
+    except OverflowError:  # an integer of hundreds of digits
+        raise InputError(f"{name}: expected a number from {low} to {high}, got one beyond all") from None
     if not (low <= number <= high and np.isfinite(number)):
         raise InputError(f"{name}: expected a number from {low} to {high}, got {value!r}")
     return number

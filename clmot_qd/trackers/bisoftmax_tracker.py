@@ -182,7 +182,7 @@ class BiSoftmaxTracker(OnlineTracker):
         candidates = self._candidates(memory, regress)
         # Nothing can fail from here on.
         self._memory = memory
-        self.num_rejected += found.num_rejected
+        self._count(found)
 
         found = self._distinct(found)
         sure = self._associate(found, candidates)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from .detections import Detections
+from .detections import LARGEST_COORDINATE, Detections
 from .similarity import bisoftmax, cosine_similarity, pairwise_iou, softmax
 from .track_memory import Candidates
 
@@ -105,5 +105,5 @@ def regressed_boxes(bboxes: np.ndarray, regress: Regress | None) -> np.ndarray:
     moved = np.asarray(regress(bboxes.copy()), dtype=np.float64)
     if moved.shape != bboxes.shape:
         raise InputError(f"regress: expected {bboxes.shape} numbers, a box for each given, got {moved.shape}")
-    # A network that overflows has lost sight of the box: it stays where it was.
-    return np.where(np.isfinite(moved).all(axis=1, keepdims=True), moved, bboxes)
+    # A network that overflows has lost sight of the box: it stays where it was. NaN is not below the limit either.
+    return np.where((np.abs(moved) < LARGEST_COORDINATE).all(axis=1, keepdims=True), moved, bboxes)

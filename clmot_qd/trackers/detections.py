@@ -11,7 +11,10 @@ from ..errors import InputError
 from .pairs import Pairs
 
 # In pixels. A box thinner than this has no area worth the name; a coordinate beyond this is a detector's overflow.
-_SMALLEST_SIDE, _LARGEST_COORDINATE = 1e-6, 1e9
+_SMALLEST_SIDE, LARGEST_COORDINATE = 1e-6, 1e9
+# Scores are given out in single precision; products of embeddings' entries must stay finite in double precision.
+_LARGEST_SCORE, _LARGEST_ENTRY = 1e38, 1e100
+_LARGEST_LABEL = np.iinfo(np.int64).max
 # Of embeddings in single precision, which ends at 3e38.
 _LARGEST_PRODUCT = 1e30
 
@@ -53,8 +56,9 @@ def parse_detections(bboxes: Any, scores: Any, labels: Any, embeds: Any | None, 
     """Check the arrays of one frame and keep the rows a tracker can use.
 
     Dropped in silence: rows with ``score <= score_thr``. Dropped and counted in ``num_rejected``: rows with a value
-    that is not finite (whatever their score), and rows above the threshold whose box has no area (a side of zero) or a
-    coordinate beyond 1e9 pixels. The order of the rest is kept.
+    that is not finite (whatever their score), or so large that it is as good as that (a score beyond 1e38, an entry of
+    an embedding beyond 1e100), and rows above the threshold whose box has no area (a side of zero) or a coordinate
+    beyond 1e9 pixels. The order of the rest is kept, and the rest is as if these rows had not been given.
 
     Args:
         bboxes: (n, 4) xyxy pixels.
@@ -105,15 +109,23 @@ def covered_boxes(overlap: Pairs, position: np.ndarray, limit: np.ndarray) -> np
 def _float_array(name: str, values: Any, dtype: type[np.floating] = np.float64) -> np.ndarray:
     try:
         return np.asarray(values, dtype=dtype)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor that wants a gradient
+    # RuntimeError: a tensor that wants a gradient; OverflowError: an integer of hundreds of digits
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        if str(getattr(values, "dtype", None)) == "torch.bfloat16":  # which numpy does not know
+            return _float_array(name, values.float(), dtype)
         raise InputError(f"{name}: expected an array of numbers ({' '.join(str(error).split())})") from error
 
 
 def _label_array(labels: Any, length: int) -> np.ndarray:
-    labels = np.asarray(labels)
+    try:
+        labels = np.asarray(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"labels: expected an array of integers ({' '.join(str(error).split())})") from error
     _check_length("labels", labels, length)
     if length and labels.dtype.kind not in "iu":
         raise InputError(f"labels: expected integers (class indices), got {labels.dtype}")
+    if labels.dtype.kind == "u" and labels.max(initial=0) > _LARGEST_LABEL:
+        raise InputError(f"labels: {labels.max()} is beyond 2**63 - 1: no class index")
     return labels.astype(np.int64)
 
 
@@ -129,7 +141,8 @@ def _embed_array(embeds: Any, length: int) -> np.ndarray:
 def _embed_precision(embeds: Any) -> type[np.floating]:
     """Networks compute in single precision or less: what comes so is compared so, in half the time and memory."""
     dtype = getattr(embeds, "dtype", None)
-    return np.float32 if str(dtype).removeprefix("torch.") in ("float32", "float16") else np.float64
+    single = str(dtype).removeprefix("torch.") in ("float32", "float16", "bfloat16")
+    return np.float32 if single else np.float64
 
 
 def _moderate(embeds: np.ndarray) -> bool:
@@ -149,11 +162,12 @@ def _usable_rows(
 
     ``suspect``: the embeddings, if they have yet to be looked at row by row.
     """
-    if _representable(bboxes).all() and np.isfinite(scores).all() and suspect is None:
+    moderate = np.abs(scores) < _LARGEST_SCORE  # not so NaN
+    if suspect is None and moderate.all() and _representable(bboxes).all():
         return scores > score_thr, 0  # nothing to look for row by row, as in almost every frame
-    finite = np.isfinite(bboxes).all(axis=1) & np.isfinite(scores)
+    finite = np.isfinite(bboxes).all(axis=1) & moderate
     if suspect is not None:
-        finite &= np.isfinite(suspect).all(axis=1)
+        finite &= (np.abs(suspect) <= min(_LARGEST_ENTRY, float(np.finfo(suspect.dtype).max))).all(axis=1)
     candidate = finite & (scores > score_thr)
     _check_corners(bboxes, candidate)
     usable = candidate & _representable(bboxes)
@@ -171,4 +185,4 @@ def _check_corners(bboxes: np.ndarray, checked: np.ndarray) -> None:
 def _representable(bboxes: np.ndarray) -> np.ndarray:
     """Return which boxes have an area, and numbers whose squares and ratios stay finite. (n, 4) -> (n,) bool."""
     has_area = (bboxes[:, 2:] > bboxes[:, :2] + _SMALLEST_SIDE).all(axis=1)
-    return has_area & (np.abs(bboxes) < _LARGEST_COORDINATE).all(axis=1)
+    return has_area & (np.abs(bboxes) < LARGEST_COORDINATE).all(axis=1)

@@ -149,7 +149,7 @@ class JDETracker(OnlineTracker):
             InputError: malformed input; the tracker is then as it was before the call.
         """
         frame_id, found = self._admit(bboxes, scores, labels, embeds, frame_id, self.low_conf_thr)
-        self.num_rejected += found.num_rejected
+        self._count(found)
         frame = JDEFrame.observed(frame_id, found)
 
         self._predict(frame)
@@ -163,8 +163,8 @@ class JDETracker(OnlineTracker):
         self._last_frame = frame_id
         return self._shown(frame)
 
-    def _check_width(self, found: Detections) -> None:
-        super()._check_width(found)
+    def _count(self, found: Detections) -> None:
+        super()._count(found)
         if self._state.embeds.shape[1] != (self._embed_width or 0):  # tracks of frames that came without embeddings
             precision = None if found.embeds is None else found.embeds.dtype
             self._state.embeds = np.zeros((len(self._state), self._embed_width or 0), dtype=precision)

@@ -10,6 +10,9 @@ from ..errors import InputError
 from .arguments import whole_number
 from .detections import Detections, parse_detections
 
+# Nanoseconds since 1970 are below it, and the difference of two such numbers still has 64 bits.
+_LARGEST_FRAME = 2**62
+
 
 class OnlineTracker:
     """Base of the trackers: input is checked, unusable rows are counted, ids are counted on the instance.
@@ -20,10 +23,17 @@ class OnlineTracker:
     """
 
     first_id = 0
+    num_rejected = 0
+    _rejected_earlier = 0
+
+    @property
+    def total_rejected(self) -> int:
+        """The same of all videos, since construction."""
+        return self._rejected_earlier + self.num_rejected
 
     def reset(self) -> None:
         """Forget everything: call it before each video. Ids start again at ``first_id``."""
-        self.num_rejected = 0
+        self._rejected_earlier, self.num_rejected = self.total_rejected, 0
         self._next_id = self.first_id
         self._last_frame: int | None = None
         self._embed_width: int | None = None
@@ -43,21 +53,38 @@ class OnlineTracker:
 
     def _checked_frame(self, frame_id: int) -> int:
         frame_id = whole_number("frame_id", frame_id)
+        if abs(frame_id) > _LARGEST_FRAME:
+            raise InputError(f"frame_id: {frame_id} is beyond 2**62; count frames from 0, or in larger units of time")
         if self._last_frame is not None and frame_id <= self._last_frame:
             raise InputError(f"frame_id: {frame_id} follows {self._last_frame}; call reset() before a new video")
         return frame_id
 
     def _check_width(self, found: Detections) -> None:
         """Hold the embeddings of one video to one width; the first frame that has any decides it."""
-        if found.embeds is None or not found.embeds.size:
-            return
-        width = found.embeds.shape[1]
-        if self._embed_width not in (None, width):
+        width = _width_of(found)
+        if width is not None and self._embed_width not in (None, width):
             raise InputError(f"embeds: width changed from {self._embed_width} to {width}; call reset() for a new model")
-        self._embed_width = width
+
+    def _count(self, found: Detections) -> None:
+        """Take note of a frame that was accepted: nothing of it can be refused any more."""
+        self.num_rejected += found.num_rejected
+        self._embed_width = _width_of(found) or self._embed_width
 
     def _new_ids(self, count: int) -> np.ndarray:
         """Return the next ``count`` ids, ascending; none comes twice between two resets. -> (count,) int64."""
         ids = np.arange(self._next_id, self._next_id + count)
         self._next_id += count
         return ids
+
+
+def _width_of(found: Detections) -> int | None:
+    """C of the embeddings, None without any."""
+    return found.embeds.shape[1] if found.embeds is not None and found.embeds.size else None
+
+
+def rejected_note(count: int) -> str:
+    """What a user is told, once, of detections that could not be used."""
+    return (
+        f"{count} detections could not be used (a value that is not finite, a box without area or beyond 1e9 pixels) "
+        "and were left out; the others were tracked as if these had not been there"
+    )

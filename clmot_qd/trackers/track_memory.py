@@ -80,6 +80,8 @@ class TrackMemory(RowArrays):
 
     def moved(self, kalman: KalmanFilter, last_frame: int, frame_id: int) -> TrackMemory:
         """Return the tracks with their motion predicted from one frame to another; the other arrays are shared."""
+        if not len(self):  # forgotten in a gap, which may be of any length
+            return self
         mean, covariance = self.mean.copy(), self.covariance
         # A lost track keeps its size: an error in the height's velocity would grow unseen.
         mean[self.seen_frame < last_frame, 7] = 0.0
