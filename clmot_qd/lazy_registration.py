@@ -22,7 +22,7 @@ def register_on_use() -> None:
     """Prepare mmdet's registries, mmengine's list of packages to inherit from, and its reading of checkpoints."""
     on_import("mmdet.registry", _join_registries)
     on_import("mmengine.config.utils", _name_package)
-    on_import("mmengine.runner.checkpoint", _allow_log_history)
+    on_import("mmengine.runner.checkpoint", _load_safely)
 
 
 def _join_registries(mmdet_registry: ModuleType) -> None:
@@ -65,8 +65,8 @@ def _name_package(mmengine_config_utils: ModuleType) -> None:
     mmengine_config_utils.MODULE2PACKAGE.setdefault("clmot_qd", "clmot_qd")
 
 
-def _allow_log_history(mmengine_checkpoint: ModuleType) -> None:
-    """Without it the stock --resume cannot read a stock checkpoint on torch 2.6 and later."""
-    from clmot_qd.checkpoints import allow_log_history
+def _load_safely(mmengine_checkpoint: ModuleType) -> None:
+    """Without it an address runs code, and the stock --resume cannot read a stock checkpoint on torch 2.6 and later."""
+    from clmot_qd.checkpoints import load_safely_in
 
-    allow_log_history()
+    load_safely_in(mmengine_checkpoint)

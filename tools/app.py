@@ -20,6 +20,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     models.add_argument("--runs", metavar="FOLDER", help="all training runs in this folder")
     models.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     models.add_argument("--keep-models", type=int, default=2, metavar="N", help="models to keep loaded (default: 2)")
+    models.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     server = parser.add_argument_group("server")
     server.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this computer alone)")
     server.add_argument("--port", type=int, help="default: the first free one from 7860 on")
@@ -42,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.app.limits import Limits
     from clmot_qd.app.models import models_of
     from clmot_qd.app.server import ServerOptions, serve
+    from clmot_qd.checkpoints import trust_checkpoints
 
+    trust_checkpoints(args.trust_checkpoint)
     limits = Limits(args.max_mb, args.max_seconds, args.max_frames)
     options = ServerOptions(
         host=args.host,

@@ -19,6 +19,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", required=True, help="folder for one .npz per video")
     parser.add_argument("--half", action="store_true", help="store embeddings in half precision")
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     return parser.parse_args(argv)
 
 
@@ -28,7 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.apis.detection_cache import cache_detections
     from clmot_qd.apis.progress import frame_bar
     from clmot_qd.apis.running import parse_options
+    from clmot_qd.checkpoints import trust_checkpoints
 
+    trust_checkpoints(args.trust_checkpoint)
     with frame_bar() as tell:
         files = cache_detections(
             args.config,

@@ -14,6 +14,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the random weights (default: 0)")
     parser.add_argument("--cache", metavar="FOLDER", help="keep the detections there, and use those that are there")
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     return parser.parse_args(argv)
 
 
@@ -21,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     from clmot_qd.apis.comparison import compare_embeddings, comparison_table, write_comparison
     from clmot_qd.apis.running import parse_options
+    from clmot_qd.checkpoints import trust_checkpoints
 
+    trust_checkpoints(args.trust_checkpoint)
     scores = compare_embeddings(
         args.config, args.checkpoint, parse_options(args.cfg_options), args.seed, cache=args.cache
     )

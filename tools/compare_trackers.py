@@ -23,6 +23,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", help="also write the numbers to this JSON file")
     parser.add_argument("--cache", metavar="FOLDER", help="keep the detections there, and use those that are there")
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     return parser.parse_args(argv)
 
 
@@ -31,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.apis.comparison import TABLE_4, compare_trackers, comparison_table, write_comparison
     from clmot_qd.apis.detections import parse_tracker_options
     from clmot_qd.apis.running import parse_options
+    from clmot_qd.checkpoints import trust_checkpoints
 
+    trust_checkpoints(args.trust_checkpoint)
     rows = {name: parse_tracker_options(pairs) for name, *pairs in args.row} if args.row else TABLE_4
     scores = compare_trackers(args.config, args.checkpoint, rows, parse_options(args.cfg_options), cache=args.cache)
     print("\n" + comparison_table(scores))

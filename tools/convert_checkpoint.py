@@ -17,13 +17,22 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--source", help="clmot, fairmot, centernet, qdtrack, mmtrack or mmdet; by default recognised by the keys"
     )
     parser.add_argument("--config", help="report what fits this configuration's model and drop what has another shape")
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     from clmot_qd.apis.conversion import convert_file
+    from clmot_qd.checkpoints import trust_checkpoints
 
+    trust_checkpoints(args.trust_checkpoint)
     print(convert_file(args.checkpoint, args.out, args.source, args.config))
     return 0
 

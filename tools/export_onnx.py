@@ -23,6 +23,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--compare-speed", type=int, metavar="ROUNDS", help="time both on the CPU, in turns")
     parser.add_argument("--threads", type=int, default=1, help="of both runtimes in --compare-speed (default: 1)")
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     return parser.parse_args(argv)
 
 
@@ -31,10 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     import torch
 
     from clmot_qd.apis.running import parse_options
+    from clmot_qd.checkpoints import trust_checkpoints
     from clmot_qd.export.exporting import export_onnx, load_tracking, sample_frame
     from clmot_qd.export.runtime import OnnxDetector
     from clmot_qd.export.speed import compare_speed
 
+    trust_checkpoints(args.trust_checkpoint)
     tracking = load_tracking(args.config, args.checkpoint, parse_options(args.cfg_options), args.size)
     frame = sample_frame(args.picture)
     parity = export_onnx(tracking, args.out, args.opset, [] if args.no_verify else [frame])

@@ -33,6 +33,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model.add_argument("--cache", nargs="+", metavar="FOLDER", help="one per run: detections of cache_detections")
     model.add_argument("--no-embeddings", action="store_true", help="leave t-SNE and histograms out")
     model.add_argument("--no-tracks", action="store_true", help="show the logs alone, without running the model")
+    model.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     files = parser.add_argument_group("tracks from result files")
     files.add_argument("--pred", nargs="+", metavar="PATH", help="result files, one per run; see eval_tracks")
     files.add_argument("--gt", help="CocoVID file or folder of MOTChallenge sequences (default: the run's test set)")
@@ -50,9 +57,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """Read, track, write."""
     args = parse_args(argv)
+    from clmot_qd.checkpoints import trust_checkpoints
     from clmot_qd.visualization.report.collecting import Request, make_report
 
-    options = {name: value for name, value in vars(args).items() if name != "cfg_options"}
+    trust_checkpoints(args.trust_checkpoint)
+    options = {name: value for name, value in vars(args).items() if name not in ("cfg_options", "trust_checkpoint")}
     path = make_report(Request(cfg_options=tuple(args.cfg_options or ()), **options))
     name = str(path).encode("utf-8", "replace").decode()  # names of folders need not be UTF-8
     print(f"wrote {name} ({path.stat().st_size / 2**20:.1f} MiB)")

@@ -20,6 +20,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--random", action="store_true", help="also measure the same network with random weights")
     parser.add_argument("--seed", type=int, default=0, help="of the random weights (default: %(default)s)")
     parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
     return parser.parse_args(argv)
 
 
@@ -30,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.apis.embedding_quality_report import measure_embeddings, report_table, write_report
     from clmot_qd.apis.progress import frame_bar
     from clmot_qd.apis.running import parse_options
+    from clmot_qd.checkpoints import trust_checkpoints
 
+    trust_checkpoints(args.trust_checkpoint)
     with frame_bar() as tell:
         report = measure_embeddings(
             args.config,

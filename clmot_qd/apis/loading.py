@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from clmot_qd.apis.addresses import public_name
 from clmot_qd.apis.class_lists import explain_class_counts, note_class_names, require_class_order
 from clmot_qd.checkpoints import FitReport, adapt_to_model, compare_with_model, read_checkpoint, rename_foreign
 from clmot_qd.errors import InputError
@@ -45,6 +46,7 @@ def check_load_from(model: nn.Module, path: str, classes: Sequence[str] = ()) ->
             "(--cfg-options load_from=None)"
         )
     checkpoint = read_checkpoint(path)
+    path = public_name(path)
     with _naming(path):
         state, note = adapt_to_model(checkpoint.state_dict, model)
     report = compare_with_model(state, model)
@@ -118,6 +120,7 @@ def load_checkpoint(
     """
     path = os.fspath(path)
     checkpoint = read_checkpoint(path)
+    path = public_name(path)
     with _naming(path):
         state, note = rename_foreign(checkpoint.state_dict)
     report = compare_with_model(state, model)

@@ -8,11 +8,14 @@ not found.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,15 +24,16 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API = "/gradio_api"
-# The page itself, its parts, and the interface that its script talks to.
+# The page itself, its parts, and the interface that its script talks to. No name of a part is longer.
 PATHS = re.compile(
-    rf"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json)|/(assets|static|svelte)/.+"
-    rf"|{API}/(startup-events|theme\.css|info|app_id|heartbeat/\w+|queue/data|upload_progress)"
+    rf"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json)|/(assets|static|svelte)/[^\0]{{1,200}}"
+    rf"|{API}/(startup-events|theme\.css|info|app_id|heartbeat/\w{{1,100}}|queue/data|upload_progress)"
 )
 UPLOAD = f"{API}/upload"
 POSTS = (UPLOAD, f"{API}/queue/join", f"{API}/cancel", f"{API}/reset")
 FILE = f"{API}/file="
 MAX_JSON_BYTES = 1_000_000
+NOT_OURS = "these inputs are not what the page sends"
 # Of the form that carries an upload, besides the file.
 FORM_BYTES = 10_000
 HEADERS = (
@@ -71,10 +75,28 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it here."""
         if scope["type"] == "lifespan":
-            return await self._app(scope, receive, send)
-        if scope["type"] != "http":
-            return None
-        send = _with_headers(send)
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._handle(scope, receive, _with_headers(send))
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer in any case; a request that breaks what comes next is one line in the log."""
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._pass(scope, receive, sending)
+        except Exception as error:
+            what = f"{scope['method'][:10]!r} {scope['path'][:80]!r}"  # as repr: a log is read in terminals
+            logger.warning("a request could not be answered: %s (%s)", what, type(error).__name__)
+            if not started:
+                await _answer(send, 400, NOT_OURS)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope)
         if refusal is not None:
             return await _answer(send, *refusal)
@@ -83,10 +105,10 @@ class Guard:
         if scope["path"] == UPLOAD:
             return await self._upload(scope, receive, send)
         body = await _read_body(receive)
-        if body is not None and scope["path"] == f"{API}/queue/join":
+        if body is not None:
             body = self._checked_json(body)
         if body is None:
-            return await _answer(send, 400, "these inputs are not what the page sends")
+            return await _answer(send, 400, NOT_OURS)
         return await self._app(_with_length(scope, len(body)), _once(body, receive), send)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +132,7 @@ class Guard:
             return None if PATHS.fullmatch(path) else (404, "not found")
         if scope["method"] != "POST" or path not in POSTS:
             return 404, "not found"
-        if b"origin" in headers and urlsplit(headers[b"origin"]).netloc.lower() != host.lower():
+        if b"origin" in headers and _authority(headers[b"origin"]) != host.lower():
             return 403, "another page asks for this"
         return self._refused_upload(headers) if path == UPLOAD else None
 
@@ -126,13 +148,14 @@ class Guard:
         return None
 
     def _checked_json(self, body: bytes) -> bytes | None:
-        """The inputs of an event, written anew; None if they name a file that was not uploaded here."""
+        """The inputs of an event, written anew; None if they are none, or name a file that was not uploaded here."""
         try:
-            inputs = json.loads(body)
+            inputs = json.loads(body, parse_constant=_refuse)
             files = list(_file_paths(inputs))
         except (ValueError, RecursionError):
             return None
-        if not all(isinstance(path, str) and self._may_serve(Path(path)) for path in files):
+        fits = all(isinstance(path, str) and self._may_serve(Path(path)) for path in files)
+        if not (isinstance(inputs, dict) and fits):
             return None
         return json.dumps(inputs).encode()
 
@@ -147,6 +170,19 @@ def _file_paths(value: Any) -> Iterator[Any]:
     elif isinstance(value, list):
         for part in value:
             yield from _file_paths(part)
+
+
+def _refuse(constant: str) -> None:
+    """NaN and infinity, which JSON does not know."""
+    raise ValueError(constant)
+
+
+def _authority(origin: str) -> str | None:
+    """Host and port of an origin; None where it has none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _headers(scope: Scope) -> dict[bytes, str]:

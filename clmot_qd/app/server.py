@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -25,6 +26,8 @@ from clmot_qd.app.workspace import Workspace
 from clmot_qd.errors import InputError
 
 SWEEP_EVERY = 60.0
+# Seconds that open pages get when the server ends, to hear of their jobs' end.
+GRACE = 1
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,15 @@ def _launched(service: Service, address: Address) -> Iterator[str]:
         yield url
     finally:
         service.queue.cancel_all()  # first, so that nothing goes on while the server waits for open pages
-        blocks.close(verbose=False)
+        _close(blocks)
+
+
+def _close(blocks: Any) -> None:
+    """End the server. A page that is open, or an upload that does not come, is not waited for longer than a moment."""
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # which tells of each that it has cut off
+    blocks.server.config.timeout_graceful_shutdown = GRACE
+    blocks.close(verbose=False)
+    gc.freeze()  # else Python looks through all that torch and gradio have made, for seconds, before it leaves
 
 
 def _guard(service: Service, address: Address) -> Any:

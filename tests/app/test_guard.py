@@ -80,6 +80,11 @@ def test_what_the_page_needs_passes(path: str) -> None:
         ("GET", "/gradio_api/heartbeat/../file=/etc/passwd"),
         ("GET", "/login"),
         ("GET", "/config\n"),
+        ("GET", "/assets/" + "a" * 201),
+        ("GET", "/static/a\0"),
+        ("GET", "/gradio_api/heartbeat/" + "a" * 101),
+        ("GET", "/gradio_api/file=" + "a/" * 3000),
+        ("GET", "/gradio_api/file=\0"),
         ("POST", "/"),
         ("POST", "/gradio_api/run/predict"),
         ("POST", "/gradio_api/call/run"),
@@ -136,6 +141,7 @@ def test_no_other_request_may_be_large(path: str) -> None:
     [
         *(("http://localhost:7860", 200), ("https://LOCALHOST:7860", 200), ("http://localhost:7861", 403)),
         *(("https://evil.org", 403), ("null", 403), ("http://localhost", 403), ("http://localhost:7860.evil.org", 403)),
+        *(("http://[bad", 403), ("", 403), ("localhost:7860", 403)),
     ],
 )
 def test_no_foreign_page_can_post(origin: str, status: int) -> None:
@@ -195,12 +201,39 @@ def test_the_inputs_of_an_event_pass_as_they_are(parts: int) -> None:
         b"no json",
         b"\xff",
         5000 * b"[" + 5000 * b"]" + b"x",
+        100_000 * b"[",
+        b"[]",
+        b"5",
+        event(float("nan")),
+        event(float("-inf")),
+        event({"path": "\0"}),
+        event({"path": "\ud800"}),
+        b"",
     ],
 )
-def test_inputs_that_name_other_files_are_refused(body: bytes) -> None:
+@pytest.mark.parametrize("path", ["queue/join", "cancel", "reset"])
+def test_inputs_that_name_other_files_are_refused(path: str, body: bytes) -> None:
     server = Server()
-    assert server.ask("POST", "/gradio_api/queue/join", body, parts=3)[0] == 400
+    assert server.ask("POST", f"/gradio_api/{path}", body, parts=3)[0] == 400
     assert not server.reached
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_breaks_gradio_is_one_line_of_the_log(begun: bool, caplog: pytest.LogCaptureFixture) -> None:
+    server = Server()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ZeroDivisionError("secret")
+
+    server.guard._app = app
+    status, headers = server.ask("GET", "/assets/a\x1b[31m\n")
+    assert status == (200 if begun else 400)
+    assert begun or headers["x-content-type-options"] == "nosniff"
+    (record,) = caplog.records
+    assert record.exc_info is None
+    assert record.getMessage() == r"a request could not be answered: 'GET' '/assets/a\x1b[31m\n' (ZeroDivisionError)"
 
 
 def test_what_passes_is_what_was_checked() -> None:

@@ -34,6 +34,7 @@ EVERYTHING = {
     "model.tracker.conf_thr": 0.0,
     "model.detector.test_cfg": dict(topk=5, local_maximum_kernel=3, score_thr=0.0),
 }
+FORM = "multipart/form-data; boundary=x"
 CELL = "#cq-table [role=gridcell]"
 PLAYING = "(v => v && v.readyState >= 2 && v.videoWidth > 0 && v.currentTime > {0})(document.querySelector('video'))"
 
@@ -55,6 +56,10 @@ class Server:
     folder: Path
     root: Path
     notes_before: int = 0
+
+    @property
+    def port(self) -> int:
+        return int(self.url.split(":")[2].strip("/"))
 
     @property
     def printed(self) -> str:
@@ -125,7 +130,8 @@ def server(model: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def _end(server: Server) -> None:
-    """End the app as its operator would: nothing was asked elsewhere, written elsewhere, or is left."""
+    """End the app as its operator would, at work: nothing was asked elsewhere, written elsewhere, or is left."""
+    waiting = _keep_busy(server)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=60) == 128 + signal.SIGTERM
     assert not server.root.exists()
@@ -136,6 +142,29 @@ def _end(server: Server) -> None:
     written = [Path(line.removeprefix("write ")) for line in later if line.startswith("write ")]
     assert not [path for path in written if not path.is_relative_to(server.root)]
     assert "Traceback" not in server.printed
+    for connection in waiting:
+        connection.close()
+
+
+def _keep_busy(server: Server) -> list[socket.socket]:
+    """Start a long job, listen to it, and begin an upload that never ends; the connections, to be kept."""
+    clip = write_clip(server.folder.parent / "long.mp4", frames=190, fps=10).read_bytes()
+    file = json.loads(ask(server.url + "gradio_api/upload", form(clip), content_type=FORM)[1])[0]
+    page = json.loads(ask(server.url + "config")[1])
+    run = next(entry["id"] for entry in page["dependencies"] if len(entry["inputs"]) == 7)
+    inputs = [{"path": file, "meta": {"_type": "gradio.FileData"}}, "tiny", "own", 0.5, 30, None, []]
+    event = json.dumps({"data": inputs, "fn_index": run, "session_hash": "busy"}).encode()
+    assert ask(server.url + "gradio_api/queue/join", event, content_type="application/json")[0] == 200
+    told, silent = (socket.create_connection(("127.0.0.1", server.port), timeout=60) for _ in range(2))
+    told.sendall(b"GET /gradio_api/queue/data?session_hash=busy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    silent.sendall(f"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\n".encode())
+    silent.sendall(b"Content-Length: 1000\r\n\r\n--x\r\n")
+    heard = b""
+    while b"Tracking: frame" not in heard:
+        part = told.recv(65536)
+        assert part, heard
+        heard += part
+    return [told, silent]
 
 
 def _wait_for_page(process: subprocess.Popen[bytes], printed: Path) -> None:
@@ -308,6 +337,12 @@ def test_the_page_fits_on_a_phone(page: Any, view: View, clip: Path) -> None:
 # ---- without the page --------------------------------------------------------------------------------------------
 
 
+def form(content: bytes, name: str = "a.mp4") -> bytes:
+    """An upload's body."""
+    head = f'--x\r\ncontent-disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+    return head.encode() + content + b"\r\n--x--\r\n"
+
+
 def ask(url: str, data: bytes | None = None, **headers: str) -> tuple[int, bytes]:
     """Status and body; ``_`` in names of headers stands for ``-``."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -366,6 +401,48 @@ def test_an_event_cannot_name_another_file(server: Server, path: str) -> None:
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     event = json.dumps({"data": [file, "tiny", "own", None, None, None, []], "fn_index": 0, "session_hash": "a"})
     assert ask(server.url + "gradio_api/queue/join", event.encode(), content_type="application/json")[0] == 400
+
+
+MALFORMED = {
+    "no JSON": ("POST", "/gradio_api/queue/join", b"\xff\xfe", "Content-Type: application/json"),
+    "no object": ("POST", "/gradio_api/cancel", b"[1]", "Content-Type: application/json"),
+    "nothing known": ("POST", "/gradio_api/reset", b"{}", "Content-Type: application/json"),
+    "bytes": ("POST", "/gradio_api/cancel", bytes(range(256)), "Content-Type: text/plain"),
+    "nested": ("POST", "/gradio_api/queue/join", b"[" * 100_000, "Content-Type: application/json"),
+    "types": ("POST", "/gradio_api/queue/join", b'{"data":5,"fn_index":"x","session_hash":[]}', "X: x"),
+    "no such event": ("POST", "/gradio_api/queue/join", b'{"data":[],"fn_index":99,"session_hash":"x"}', "X: x"),
+    "infinity": ("POST", "/gradio_api/cancel", b'{"fn_index":Infinity}', "Content-Type: application/json"),
+    "origin": ("POST", "/gradio_api/cancel", b"{}", "Origin: http://[bad"),
+    "no boundary": ("POST", "/gradio_api/upload", b"abc", "Content-Type: multipart/form-data"),
+    "no name": ("POST", "/gradio_api/upload", b"--x\r\ncontent-disposition: form-data\r\n\r\na\r\n--x--\r\n", FORM),
+    "no file": (
+        *("POST", "/gradio_api/upload"),
+        *(b'--x\r\ncontent-disposition: form-data; name="files"\r\n\r\nabc\r\n--x--\r\n', FORM),
+    ),
+    "cut off": ("POST", "/gradio_api/upload", form(b"abc")[:-20], FORM),
+    "many": ("POST", "/gradio_api/upload", form(b"a").removesuffix(b"--x--\r\n") * 1200 + b"--x--\r\n", FORM),
+    "long name": ("POST", "/gradio_api/upload", form(b"abc", "x" * 5000), FORM),
+    "long path": ("GET", "/assets/" + "a" * 300, b"", "X: x"),
+    "zero byte": ("GET", "/static/%00", b"", "X: x"),
+    "no session": ("GET", "/gradio_api/queue/data", b"", "X: x"),
+    "no text": ("GET", "/%ff%fe", b"", "X: \xff"),
+    "range": ("GET", "/", b"", "Range: bytes=-1-5,99999-"),
+    "method": ("BREW", "/", b"", "X: x"),
+    "web socket": ("GET", "/", b"", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_malformed_requests_leave_no_traceback(server: Server, case: str) -> None:
+    method, path, body, header = MALFORMED[case]
+    header = f"Content-Type: {header}" if header == FORM else header
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}", header, "", ""]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall("\r\n".join(lines).encode("latin-1") + body)
+        status = int(connection.recv(65536).split()[1])
+    assert status < 500
+    assert ask(server.url + "config")[0] == 200
+    assert "Traceback" not in server.printed
 
 
 def test_another_name_is_not_answered(server: Server) -> None:
