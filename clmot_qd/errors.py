@@ -15,7 +15,29 @@ from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """A mistake in what the user gave: the message names file, line or key and says what to do."""
+    """A mistake in what the user gave: the message names file, line or key and says what to do.
+
+    Values of the user's file stand in the message, so whatever would break the line or move the cursor is written as
+    an escape, and the middle of a very long message is left out.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        """Take the message; a data loader's worker gives its whole traceback, see :func:`one_line`."""
+        text = str(message)
+        super().__init__(text if _WORKER in text else _in_one_line(text))
+
+
+_WORKER = "Original Traceback"
+_LONGEST = 2000  # characters
+
+
+def _in_one_line(text: str) -> str:
+    text = text.strip()
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST * 3 // 4]} ... {text[-_LONGEST // 4 :]}"
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 @contextmanager
@@ -35,7 +57,7 @@ def expecting_form(place: Callable[[], str]) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         told = str(error).splitlines()[0] if str(error) else "no details"
         raise InputError(f"{place()}: not of the expected form ({type(error).__name__}: {told})") from error
 
@@ -65,6 +87,6 @@ def one_line(error: InputError) -> str:
     while isinstance(error.__context__, InputError):
         error = error.__context__
     text = str(error).strip()
-    if "Original Traceback" in text:
+    if _WORKER in text:
         text = text.splitlines()[-1].split("InputError: ", 1)[-1]
     return text

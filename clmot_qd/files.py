@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,9 @@ from typing import Any
 
 from clmot_qd.errors import InputError
 from clmot_qd.garbage import collection_paused
+
+# What a disk without room says: no space, over the quota, larger than a file may be.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def read_text(path: str | os.PathLike[str], if_missing: str = "check the path") -> str:
@@ -31,6 +36,8 @@ def read_text(path: str | os.PathLike[str], if_missing: str = "check the path") 
         raise InputError(f"{path}: cannot be read ({error.strerror}); {if_missing}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: no text in UTF-8 ({error.reason} at byte {error.start})") from error
+    except ValueError as error:  # a name with a zero byte
+        raise InputError(f"{path}: cannot be read ({error}); {if_missing}") from error
 
 
 def read_json(
@@ -53,10 +60,33 @@ def parse_json(path: str | os.PathLike[str], text: str, if_broken: str, first_li
     """Parse JSON that begins in a line of a file; see :func:`read_json`."""
     try:
         with collection_paused():
-            return json.loads(text)
+            value = json.loads(text)
+            return without_halves(value) if has_halves(text) else value
     except json.JSONDecodeError as error:
         what = f"{error.msg.removesuffix(' at')} at line {first_line + error.lineno - 1}, column {error.colno}"
         raise InputError(f"{path}: no valid JSON ({what}): truncated? {if_broken}") from error
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{path}: {unusual_json(error)}; {if_broken}") from error
+
+
+def unusual_json(error: Exception) -> str:
+    """What Python's reader says of JSON that is valid, but that nobody writes: thousands of brackets or digits."""
+    nested = "lists or objects are nested too deeply to be read"
+    return nested if isinstance(error, RecursionError) else "a number has thousands of digits"
+
+
+def has_halves(text: str) -> bool:
+    r"""Whether JSON may have half a character (``"\ud83d"``), which no file or file name can be written with."""
+    return "\\ud" in text or "\\uD" in text
+
+
+def without_halves(value: Any) -> Any:
+    """Return a value of a JSON file with U+FFFD in place of halves of characters; see :func:`has_halves`."""
+    if isinstance(value, dict):
+        return {without_halves(key): without_halves(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [without_halves(entry) for entry in value]
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
 
 
 def check_writable(target: str | os.PathLike[str]) -> None:
@@ -81,30 +111,41 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     are made.
 
     Raises:
-        InputError: Nothing can be written there.
+        InputError: Nothing can be written there, or the disk is full.
     """
     check_writable(target)
     target = Path(target)
+    temporary = target.with_name(f"{_temporary_start(target)}{secrets.token_hex(4)}{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.stem}.", suffix=target.suffix, dir=target.parent)
+        # The system takes the umask off its rights. Nobody can ask for the umask without setting it for all threads.
+        open(temporary, "xb").close()
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}); choose another place") from error
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, target)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        told = f"{target}: cannot be written ({error.strerror}); make room or choose another place"
+        raise InputError(told) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    """The process's umask (which only setting it reveals); mkstemp makes files readable by their owner alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def remove_leftovers(target: str | os.PathLike[str]) -> None:
+    """Remove what :func:`atomic_path` could not, since its process was killed; nobody may be writing ``target`` now."""
+    path = Path(target)
+    name = re.compile(re.escape(_temporary_start(path)) + "[0-9a-f]{8}" + re.escape(path.suffix))
+    for entry in path.parent.iterdir():
+        if name.fullmatch(entry.name):
+            entry.unlink(missing_ok=True)
+
+
+def _temporary_start(target: Path) -> str:
+    """How temporary names begin; short enough for eight digits to follow where the target's own name may not grow."""
+    return f".{target.stem[:50]}."
 
 
 def write_json(target: str | os.PathLike[str], value: Any) -> None:

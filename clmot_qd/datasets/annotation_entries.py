@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+_LARGEST = sys.float_info.max  # neither NaN nor infinity lies below, nor a whole number that no double can be
+
 
 def is_box(value: Any) -> bool:
     """Whether a value is [x, y, w, h]: four finite numbers, w and h 0 or greater."""
     if not isinstance(value, list | tuple) or len(value) != 4:
         return False
-    if not all(isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side) for side in value):
+    if not all(type(side) in (int, float) and -_LARGEST <= side <= _LARGEST for side in value):
         return False
     return value[2] >= 0 and value[3] >= 0
 
@@ -26,7 +28,10 @@ def are_boxes(values: Sequence[Any]) -> bool:
     sides = list(chain.from_iterable(values))
     if not set(map(type, sides)) <= {int, float}:
         return all(map(is_box, values))
-    boxes = np.array(sides, dtype=np.float64).reshape(-1, 4)
+    try:
+        boxes = np.array(sides, dtype=np.float64).reshape(-1, 4)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
     return bool(np.isfinite(boxes).all() and (boxes[:, 2:] >= 0).all())
 
 

@@ -19,9 +19,10 @@ from mmengine import fileio
 from mmengine.dataset import BaseDataset
 
 from clmot_qd.datasets.annotation_entries import are_boxes, is_box
-from clmot_qd.errors import InputError
+from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.files import read_json
 from clmot_qd.garbage import collection_paused
+from clmot_qd.names import check_below, is_below
 
 IMAGE_KEYS = ("id", "file_name", "width", "height")
 ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox")
@@ -39,13 +40,15 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(dataset, dict) or not {"images", "categories"} <= dataset.keys():
         raise InputError(f"{path}: not in COCO format: it needs the lists 'images', 'annotations' and 'categories'")
     annotations = dataset.setdefault("annotations", [])
-    _check_entries(path, "image", dataset["images"], IMAGE_KEYS)
-    _check_entries(path, "category", dataset["categories"], CATEGORY_KEYS)
-    _check_entries(path, "annotation", annotations, ANNOTATION_KEYS)
-    _check_boxes(path, annotations)
-    _check_categories(path, dataset)
-    for annotation in annotations:
-        annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
+    with expecting_form(lambda: str(path)):
+        _check_entries(path, "image", dataset["images"], IMAGE_KEYS)
+        _check_entries(path, "category", dataset["categories"], CATEGORY_KEYS)
+        _check_entries(path, "annotation", annotations, ANNOTATION_KEYS)
+        _check_entries(path, "video", dataset.get("videos", []), ("id",))
+        _check_boxes(path, annotations)
+        _check_categories(path, dataset)
+        for annotation in annotations:
+            annotation.setdefault("area", annotation["bbox"][2] * annotation["bbox"][3])
     return dataset
 
 
@@ -56,11 +59,46 @@ def _load_json(path: str | os.PathLike[str]) -> Any:
 
 
 def _check_entries(path: str | os.PathLike[str], kind: str, entries: list[dict], keys: Sequence[str]) -> None:
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: what should be the list of every {kind} is a {type(entries).__name__}")
+    if not _are_entries(entries, keys):
+        _find_faulty(path, kind, entries, keys)
+    for key, types in _TYPES.items():
+        if not set(map(type, (entry[key] for entry in entries if key in entry))) <= types:
+            entry = next(entry for entry in entries if key in entry and type(entry[key]) not in types)
+            names = " or ".join(sorted(one.__name__ for one in types))
+            raise InputError(f"{path}: {kind} {entry['id']!r}: {key} is {entry[key]!r}; it must be {names}")
+
+
+# Values that would fail far from here, or mean something else.
+_TYPES: dict[str, frozenset[type]] = {
+    "id": frozenset({int, str}),
+    "image_id": frozenset({int, str}),
+    "category_id": frozenset({int, str}),
+    "video_id": frozenset({int}),
+    "frame_id": frozenset({int}),
+    "instance_id": frozenset({int, type(None)}),
+    "file_name": frozenset({str}),
+    "name": frozenset({str}),
+    "width": frozenset({int, float}),
+    "height": frozenset({int, float}),
+    "area": frozenset({int, float}),
+}
+
+
+def _are_entries(entries: Sequence[Any], keys: Sequence[str]) -> bool:
     required = set(keys)
-    if all(required <= entry.keys() for entry in entries) and len({entry["id"] for entry in entries}) == len(entries):
-        return
+    if not all(isinstance(entry, dict) and required <= entry.keys() for entry in entries):
+        return False
+    return len({entry["id"] for entry in entries}) == len(entries)
+
+
+def _find_faulty(path: str | os.PathLike[str], kind: str, entries: Sequence[Any], keys: Sequence[str]) -> None:
+    """Name the first entry without a key, or with the id of another."""
     seen = set()
-    for index, entry in enumerate(entries):  # which one is it?
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}: {kind} number {index} is a {type(entry).__name__}, not an object with keys")
         missing = [key for key in keys if key not in entry]
         if missing:
             raise InputError(f"{path}: {kind} {entry.get('id', f'number {index}')} has no {missing[0]!r}")
@@ -84,7 +122,7 @@ def _check_categories(path: str | os.PathLike[str], dataset: dict[str, Any]) -> 
         if annotation["category_id"] not in known:
             raise InputError(
                 f"{path}: annotation {annotation['id']} has category_id {annotation['category_id']}, "
-                f"which 'categories' does not list ({sorted(known)})"
+                f"which 'categories' does not list ({sorted(known, key=str)})"
             )
 
 
@@ -135,6 +173,7 @@ class CheckedAnnotations(BaseDataset):
     * ``data_prefix`` may name the image root ``img`` (mmdet's image data sets) or ``img_path`` (its video data sets);
     * the file is read by :class:`CheckedCoco`;
     * with ``check_files`` every listed image file must exist when the data set is built;
+    * no listed image lies outside ``data_root`` (without one outside its prefix, without both anywhere);
     * a data set without a sample is an error.
 
     Labels follow ``metainfo.classes``. mmdet's ``CocoMetric`` with an ``ann_file`` numbers by the file's order instead:
@@ -161,7 +200,7 @@ class CheckedAnnotations(BaseDataset):
 
     def full_init(self) -> None:
         """Load, filter and store as the parent does."""
-        with collection_paused():
+        with collection_paused(), expecting_form(lambda: str(self.ann_file)):
             super().full_init()
 
     def filter_data(self) -> list[dict]:
@@ -183,7 +222,10 @@ class CheckedAnnotations(BaseDataset):
         super()._join_prefix()
 
     def _check_files(self, paths: Iterable[str]) -> None:
-        """Raise InputError if ``check_files`` is on and a path does not exist."""
+        """Raise InputError if a path leaves the data's root, or ``check_files`` is on and it does not exist."""
+        paths = list(paths)
+        prefix, root = self.data_prefix["img"], self.data_root or ""
+        check_below(root if root and is_below(prefix, root) else prefix, paths, self.ann_file)
         if not self.check_files:
             return
         arguments = self.backend_args

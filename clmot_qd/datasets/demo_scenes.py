@@ -224,8 +224,9 @@ def _write_sequence(folder: Path, scene: DemoScene, document: Json, fps: int) ->
 
 
 def _write_jpeg(path: Path, frame: DemoFrame) -> None:
-    if not cv2.imwrite(str(path), frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise OSError(f"{path}: OpenCV could not write the picture")
+    done, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    assert done
+    path.write_bytes(data.tobytes())  # OpenCV itself does not notice a full disk
 
 
 def _annotations(frame: DemoFrame, image: Json, class_ids: Sequence[int], first_id: int) -> Iterator[Json]:

@@ -7,6 +7,7 @@ ROOT/SEQUENCE/seqinfo.ini              (optional)
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from clmot_qd.datasets.seqinfo import SeqInfo, read_seqinfo
 from clmot_qd.errors import InputError
 
 MOT17_DETECTORS = ("DPM", "FRCNN", "SDP")
+_MOST_ANNOUNCED = 1_000_000  # frames without a picture: nine hours of video
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
@@ -92,9 +94,13 @@ def list_frames(sequence: MotSequence) -> list[Frame]:
         InputError: No folder and no ``seqLength``, no image, or two images with one number.
     """
     folder = sequence.image_folder
-    if not folder.is_dir() and sequence.info.length is not None:
+    there = os.path.isdir(folder)  # unlike Path.is_dir it answers for a name that no folder can have, too
+    if not there and sequence.info.length is not None:
+        if sequence.info.length > _MOST_ANNOUNCED:
+            what = f"seqLength={sequence.info.length}, but no folder {sequence.info.image_dir}"
+            raise InputError(f"{sequence.folder / 'seqinfo.ini'}: {what}; put the pictures there or correct it")
         return [_announced(sequence, number) for number in range(1, sequence.info.length + 1)]
-    if not folder.is_dir():
+    if not there:
         raise InputError(f"{folder}: no such folder; put the images there or correct imDir in seqinfo.ini")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
     if not paths:

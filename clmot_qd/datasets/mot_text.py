@@ -48,10 +48,17 @@ MOT_CLASSES = (
     "crowd",
 )
 
+#: Highest number of a frame where the frames between are counted up to it: four days of video. Without a limit one
+#: damaged digit would take all memory.
+LAST_FRAME = 10_000_000
+
+_LARGEST_EXACT = 2**53  # greater numbers cannot be told from their neighbours
 # Only MOT15's ground truth has ten columns: after the mark come world coordinates, not class and visibility.
 _MOT15_COLUMNS = 10
 _ROW = "frame,id,x,y,w,h,score (or mark)[,class,visibility]"
 _REQUIRED_COLUMNS = 7
+# The smallest side that five decimals can express.
+_SMALLEST_SIDE = 1e-5
 _RESULT_FORMAT = "%d,%d,%.5f,%.5f,%.5f,%.5f,%.6f,%d,%d,%d"
 
 
@@ -123,6 +130,7 @@ def read_ground_truth(path: PathLike, *, identities: bool = True, allow_empty: b
         InputError: The file is missing, empty or malformed; the message names the line.
     """
     rows = _read_rows(path, allow_empty=allow_empty)
+    _require_whole_classes(path, rows)
     table = _to_table(rows, with_classes=rows.shape[1] != _MOT15_COLUMNS)
     table = replace(table, class_ids=np.where(table.class_ids == -1, 1, table.class_ids))
     unknown = (table.class_ids < 1) | (table.class_ids > len(MOT_CLASSES))
@@ -150,8 +158,7 @@ def read_ground_truth_rows(path: PathLike, *, first_frame: int = 1, columns: int
     """
     rows, lines = _load(path, columns)
     _check_counters(path, rows[:, :2], first_frame)
-    if rows.shape[1] > _REQUIRED_COLUMNS and rows.shape[1] != _MOT15_COLUMNS:
-        _refuse(path, ~_whole(rows[:, 7]), lambda row: f"class {rows[row, 7]:g}: must be a whole number")
+    _require_whole_classes(path, rows)
     return _to_table(rows, with_classes=rows.shape[1] != _MOT15_COLUMNS), lines
 
 
@@ -164,17 +171,24 @@ def read_detections(path: PathLike) -> MotTable:
     return _to_table(_read_rows(path, allow_empty=False), with_classes=False)
 
 
-def read_tracks(path: PathLike) -> MotTable:
+def read_tracks(path: PathLike, first_class: int = 1) -> MotTable:
     """Read a result file. An empty file is a tracker that found nothing.
 
-    The eighth column is taken as a class if it is 1 or more, as in the files that :func:`write_tracks` writes for
-    several classes; the benchmarks' own files have -1 there.
+    The eighth column is taken as a class if it is ``first_class`` or more, as in the files that :func:`write_tracks`
+    writes for several classes; the benchmarks' own files have -1 there, or a coordinate, which is no whole number in
+    all rows.
+
+    Args:
+        path: The file.
+        first_class: The lowest number of a class, 0 or 1; what is below stands for no class.
 
     Raises:
         InputError: The file is missing or malformed; the message names the line.
     """
-    table = _to_table(_read_rows(path, allow_empty=True), with_classes=True)
-    table = replace(table, class_ids=np.where(table.class_ids < 1, -1, table.class_ids), visibility=np.ones(len(table)))
+    rows = _read_rows(path, allow_empty=True)
+    table = _to_table(rows, with_classes=bool(_whole(rows[:, 7:8]).all()))
+    classes = np.where(table.class_ids < first_class, -1, table.class_ids)
+    table = replace(table, class_ids=classes, visibility=np.ones(len(table)))
     _require_identities(path, table)
     return table
 
@@ -183,7 +197,7 @@ def write_tracks(path: PathLike, table: MotTable) -> None:
     """Write ``frame,id,x,y,w,h,score,class,-1,-1``, sorted by frame and identity, all or nothing.
 
     The class column is -1 unless the table says otherwise, which makes the file one that the MOTChallenge server takes.
-    Boxes keep five decimals, scores six.
+    Boxes keep five decimals, scores six; for thinner boxes see :func:`with_area`.
     """
     with atomic_path(path) as temporary:
         np.savetxt(temporary, _result_rows(table), fmt=_RESULT_FORMAT)
@@ -199,8 +213,18 @@ def format_tracks(table: MotTable) -> str:
 def _result_rows(table: MotTable) -> FloatArray:
     order = np.lexsort((table.ids, table.frames))
     filler = np.full((len(table), 2), -1)
-    columns = [table.frames, table.ids, table.bboxes, table.scores, table.class_ids, filler]
+    columns = [table.frames, table.ids, with_area(table.bboxes), table.scores, table.class_ids, filler]
     return np.column_stack([column[order] for column in columns])
+
+
+def with_area(bboxes: FloatArray) -> FloatArray:
+    """Return boxes (n, 4) xywh whose sides stay positive in a result file: no reader takes a file with a side of 0.
+
+    A side of 0 is what a Kalman filter makes of an object that shrinks faster than it can follow.
+    """
+    thin = (bboxes >= 0) & (bboxes < _SMALLEST_SIDE)
+    thin[:, :2] = False
+    return np.where(thin, _SMALLEST_SIDE, bboxes)
 
 
 def find_duplicate(frames: IntArray, ids: IntArray) -> int | None:
@@ -307,13 +331,19 @@ def _check_numbers(path: PathLike, rows: FloatArray) -> None:
 def _check_counters(path: PathLike, rows: FloatArray, first_frame: int = 1) -> None:
     """Refuse rows (n, 2) of frame and identity that are no whole numbers, and frames before the first."""
     whole = _whole(rows[:, 0]) & _whole(rows[:, 1])
-    _refuse(path, ~whole, lambda row: f"frame {rows[row, 0]:g}, id {rows[row, 1]:g}: both must be whole numbers")
+    what = f"both must be whole numbers, below {_LARGEST_EXACT}"
+    _refuse(path, ~whole, lambda row: f"frame {rows[row, 0]:g}, id {rows[row, 1]:g}: {what}")
     rule = "MOT frames count from 1" if first_frame == 1 else f"the first frame is {first_frame}"
     _refuse(path, rows[:, 0] < first_frame, lambda row: f"frame {rows[row, 0]:g}: {rule}")
 
 
+def _require_whole_classes(path: PathLike, rows: FloatArray) -> None:
+    if rows.shape[1] > _REQUIRED_COLUMNS and rows.shape[1] != _MOT15_COLUMNS:
+        _refuse(path, ~_whole(rows[:, 7]), lambda row: f"class {rows[row, 7]:g}: must be a whole number")
+
+
 def _whole(values: FloatArray) -> BoolArray:
-    return np.isfinite(values) & (values == np.floor(values))
+    return (np.abs(values) < _LARGEST_EXACT) & (values == np.floor(values))
 
 
 def _require_identities(path: PathLike, table: MotTable) -> None:

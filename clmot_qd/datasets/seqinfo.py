@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import os
+import re
 from dataclasses import dataclass
-from pathlib import Path
 
-from clmot_qd.datasets.mot_text import PathLike
+from clmot_qd.datasets.mot_text import LAST_FRAME, PathLike
 from clmot_qd.errors import InputError
+from clmot_qd.files import read_text
+from clmot_qd.names import check_below
 
 
 @dataclass(frozen=True)
@@ -34,23 +37,41 @@ def read_seqinfo(path: PathLike) -> SeqInfo:
     """
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(Path(path).read_text(encoding="utf-8-sig"), source=str(path))
+        parser.read_string(read_text(path), source=str(path))
         section = parser["Sequence"]
-    except (configparser.Error, KeyError, UnicodeDecodeError) as error:
+    except (configparser.Error, KeyError) as error:
         raise InputError(f"{path}: not a seqinfo.ini with a [Sequence] section; mend it or remove it") from error
     return SeqInfo(
         name=section.get("name"),
-        image_dir=section.get("imDir", SeqInfo.image_dir),
+        image_dir=_image_dir(path, section.get("imDir", SeqInfo.image_dir)),
         frame_rate=_positive_number(path, section, "frameRate") or SeqInfo.frame_rate,
         length=_count(path, section, "seqLength"),
         width=_count(path, section, "imWidth"),
         height=_count(path, section, "imHeight"),
-        image_suffix=section.get("imExt", SeqInfo.image_suffix),
+        image_suffix=_image_suffix(path, section.get("imExt", SeqInfo.image_suffix)),
     )
 
 
+def _image_dir(path: PathLike, name: str) -> str:
+    """Refuse pictures of somebody else: a sequence has its own."""
+    folder = os.path.dirname(path)
+    check_below(folder or ".", [os.path.join(folder, name)], f"{path}: imDir")
+    return name
+
+
+def _image_suffix(path: PathLike, suffix: str) -> str:
+    if not re.fullmatch(r"\.\w+", suffix):
+        raise InputError(f"{path}: imExt={suffix} must be the end of a file name, such as .jpg")
+    return suffix
+
+
 def _count(path: PathLike, section: configparser.SectionProxy, key: str) -> int | None:
-    return int(_positive_number(path, section, key) or 0) or None
+    value = _positive_number(path, section, key)
+    if value is None:
+        return None
+    if not value.is_integer() or value > LAST_FRAME:  # of pictures: nobody has so many, nor so large ones
+        raise InputError(f"{path}: {key}={section[key]} must be a whole number up to {LAST_FRAME}")
+    return int(value)
 
 
 def _positive_number(path: PathLike, section: configparser.SectionProxy, key: str) -> float | None:

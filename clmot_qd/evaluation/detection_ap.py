@@ -86,6 +86,7 @@ def read_detection_truth(path: PathLike) -> DetectionTruth:
     annotations = _section(path, data, "annotations")
     categories = _section(path, data, "categories")
     boxes, classes = annotations.fours("bbox").tolist(), annotations.integers("category_id")
+    areas = annotations.numbers("area", default=0.0).tolist()
     places = annotations.integers("image_id")
     annotations.refuse(~np.isin(places, images), lambda i: f"image_id {places[i]} is not in images")
     crowd = [bool(row.get("iscrowd") or row.get("ignore")) for row in annotations.rows]
@@ -95,14 +96,17 @@ def read_detection_truth(path: PathLike) -> DetectionTruth:
             "image_id": image,
             "category_id": category,
             "bbox": box,
-            "area": _area(row, box),
+            "area": area if "area" in row else box[2] * box[3],
             "iscrowd": int(lost),
         }
-        for i, (row, image, category, box, lost) in enumerate(
-            zip(annotations.rows, places.tolist(), classes.tolist(), boxes, crowd), start=1
+        for i, (row, image, category, box, area, lost) in enumerate(
+            zip(annotations.rows, places.tolist(), classes.tolist(), boxes, areas, crowd), start=1
         )
     ]
-    numbers = dict(zip(categories.column("name"), categories.integers("id").tolist()))
+    names = categories.column("name")
+    odd = np.array([not isinstance(name, str) for name in names], dtype=bool)
+    categories.refuse(odd, lambda i: f"name is {names[i]!r}; it must be text")
+    numbers = dict(zip(names, categories.integers("id").tolist()))
     return DetectionTruth(str(path), numbers, frozenset(images.tolist()), entries)
 
 
@@ -110,10 +114,6 @@ def _section(path: PathLike, data: Mapping[str, Any], key: str) -> Entries:
     if not isinstance(data.get(key), list):
         raise InputError(f"{path}: no list {key!r}; give a COCO or CocoVID annotation file")
     return Entries(path, data[key], lambda i: f"{key}[{i}]")
-
-
-def _area(row: Mapping[str, Any], box: Sequence[float]) -> float:
-    return row["area"] if "area" in row else box[2] * box[3]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from clmot_qd.datasets.annotation_entries import is_box
 from clmot_qd.datasets.mot_layout import find_sequences, natural_key
 from clmot_qd.datasets.mot_text import (
+    LAST_FRAME,
     MOT_CLASSES,
     IntArray,
     MotTable,
@@ -139,6 +140,9 @@ def read_mot_root(root: PathLike, sequences: Sequence[str] | None = None, detect
     for sequence in found:
         boxes = read_ground_truth(sequence.ground_truth, allow_empty=True)
         last = max(sequence.info.length or 0, int(boxes.frames.max(initial=0)))
+        if last > LAST_FRAME:
+            what = f"a box in frame {last}: frames are counted from 1 up to {LAST_FRAME}"
+            raise InputError(f"{sequence.ground_truth}: {what}; mend its row")
         truths[sequence.name] = SequenceTruth(np.arange(1, last + 1), boxes)
     categories = {name: number for number, name in enumerate(MOT_CLASSES, start=1)}
     return GroundTruth(str(root), categories, truths)
@@ -195,6 +199,8 @@ def _entries(path: PathLike, data: dict[str, Any], section: str, keys: Sequence[
         for key in keys:
             if key not in entry:
                 raise InputError(f"{path}: {section}[{index}] has no key {key!r}; add it")
+        if "name" in keys and not isinstance(entry["name"], str):
+            raise InputError(f"{path}: {section}[{index}] has the name {entry['name']!r}; it must be text")
     return data[section]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from clmot_qd.datasets.mot_text import MotTable, PathLike, read_tracks, write_tracks
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import GroundTruth, read_cocovid, read_mot_root
+from clmot_qd.names import path_below
 
 
 def read_truth(path: PathLike, sequences: Sequence[str] | None = None, detector: str | None = None) -> GroundTruth:
@@ -44,7 +45,8 @@ def read_results(folder: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
     missing = [name for name in truth.sequences if not _file(folder, name).is_file()]
     if missing:
         raise InputError(f"{_file(folder, missing[0])}: no such file; every sequence needs one, even if it is empty")
-    return {name: read_tracks(_file(folder, name)) for name in truth.sequences}
+    first_class = 0 if 0 in truth.categories.values() else 1
+    return {name: read_tracks(_file(folder, name), first_class) for name in truth.sequences}
 
 
 def write_results(folder: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
@@ -61,8 +63,6 @@ def result_path(folder: PathLike, name: str, suffix: str) -> Path:
     """Return the file of a sequence; a name with ``/``, such as TAO's, is a file in a folder below.
 
     Raises:
-        InputError: The name leads out of the folder.
+        InputError: The name leads out of the folder, or no file can be called so.
     """
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise InputError(f"{folder}: no result file can be called {name!r}; rename the video in the annotation file")
-    return Path(folder) / f"{name}{suffix}"
+    return path_below(folder, name, suffix, "result file")

@@ -14,7 +14,7 @@ import numpy as np
 
 from clmot_qd.datasets.annotation_entries import merged_classes
 from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable
-from clmot_qd.errors import InputError
+from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.files import read_json
 
@@ -61,12 +61,13 @@ def read_federation(truth: GroundTruth) -> Federation:
     if not truth.frame_index:
         return Federation()
     data = read_json(truth.source)
-    videos = {video["name"]: video for video in data["videos"]}
-    return Federation(
-        {name: _numbers(truth, video, _NEGATIVE) for name, video in videos.items() if _NEGATIVE in video},
-        {name: _numbers(truth, video, "not_exhaustive_category_ids") for name, video in videos.items()},
-        merged_classes(data["categories"]),
-    )
+    with expecting_form(lambda: truth.source):
+        videos = {video["name"]: video for video in data["videos"]}
+        return Federation(
+            {name: _numbers(truth, video, _NEGATIVE) for name, video in videos.items() if _NEGATIVE in video},
+            {name: _numbers(truth, video, "not_exhaustive_category_ids") for name, video in videos.items()},
+            merged_classes(data["categories"]),
+        )
 
 
 def _numbers(truth: GroundTruth, video: Mapping[str, Any], key: str) -> frozenset[int]:

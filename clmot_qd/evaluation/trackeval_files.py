@@ -11,6 +11,7 @@ from clmot_qd.errors import InputError
 from clmot_qd.evaluation.backend_trackeval import Fields, TrackevalBackend, families
 from clmot_qd.evaluation.backends import OVERALL
 from clmot_qd.evaluation.scores import CLASS_AGNOSTIC, DETECTION_AVERAGE, TrackScores
+from clmot_qd.names import as_cell, path_below
 
 # What TrackEval calls OVERALL, and its rows over several classes.
 _COMBINED = "COMBINED_SEQ"
@@ -30,7 +31,8 @@ def write_trackeval_files(scores: TrackScores, folder: PathLike) -> None:
     if "trackeval" not in scores.counts:
         raise InputError(f"{folder}: TrackEval's files can be written if trackeval is one of the backends; add it")
     for row, parts in _named_rows(scores).items():
-        _write(Path(folder), row, {_COMBINED if place == OVERALL else place: part for place, part in parts.items()})
+        named = {_COMBINED if place == OVERALL else as_cell(place): part for place, part in parts.items()}
+        _write(Path(folder), row, named)
     for level, easier in scores.levels.items():
         write_trackeval_files(easier, Path(folder) / level)
 
@@ -49,6 +51,7 @@ def _write(folder: Path, row: str, parts: Mapping[str, Fields]) -> None:
     from trackeval import utils
 
     tables = [(metric, {place: part[family] for place, part in parts.items()}) for family, metric in families().items()]
+    path_below(folder, row, "_detailed.csv")  # a class may have any name
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".trackeval.", dir=folder) as unfinished:
         utils.write_summary_results([metric.summary_results(table) for metric, table in tables], row, unfinished)

@@ -73,7 +73,7 @@ class FileSettings:
                     dict(values["model"]),
                     str(values["version"]),
                 )
-        except (KeyError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise InputError(f"{path}: its settings are damaged ({error}); export it again") from error
         raise InputError(
             f"{path}: written in format {values['format']}, this version reads {FORMAT}; update clmot_qd, or export it "

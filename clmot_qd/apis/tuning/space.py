@@ -94,5 +94,5 @@ def parse_value(text: str) -> Any:
     """Return a number, True, False or None as such, anything else as text."""
     try:
         return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # no value of Python: a text
         return text.strip()

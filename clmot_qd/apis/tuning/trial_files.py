@@ -9,11 +9,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clmot_qd.errors import InputError
-from clmot_qd.files import write_text
+from clmot_qd.errors import InputError, expecting_form
+from clmot_qd.files import read_json, write_text
+from clmot_qd.names import as_cell
 
 if TYPE_CHECKING:
     from clmot_qd.apis.tuning.search import Trial
+
+
+_ADVICE = "remove it or choose another --out"
+
+
+def _scores(scores: Mapping[str, float]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in scores.items()}
 
 
 def settings_key(settings: Mapping[str, Any]) -> str:
@@ -44,12 +52,13 @@ class TrialFiles:
         path = self.folder / "trials.json"
         if not path.exists():
             return []
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            identity = content["search"]
-            trials = [Trial(entry["settings"], entry["scores"], entry["note"]) for entry in content["trials"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: is no list of trials; remove it or choose another --out") from error
+        content = read_json(path, _ADVICE, _ADVICE)
+        with expecting_form(lambda: f"{path}: is no list of trials; {_ADVICE}"):
+            identity = dict(content["search"])
+            trials = [
+                Trial(dict(entry["settings"]), _scores(entry["scores"]), str(entry["note"]))
+                for entry in content["trials"]
+            ]
         for key, value in self.identity.items():
             if identity.get(key) != value:
                 raise InputError(
@@ -71,8 +80,13 @@ def _csv(trials: Sequence[Trial]) -> str:
     scores = list(dict.fromkeys(key for trial in trials for key in trial.scores))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", *settings, *scores, "note"])
+    writer.writerow(["trial", *map(as_cell, settings), *map(as_cell, scores), "note"])
     for number, trial in enumerate(trials):
         row = [trial.settings.get(key, "") for key in settings] + [trial.scores.get(key, "") for key in scores]
-        writer.writerow([number, *row, trial.note])
+        writer.writerow([number, *map(_cell, row), as_cell(trial.note)])
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A number as it is; what stands for something else is text."""
+    return as_cell(value) if isinstance(value, str) else value

@@ -11,6 +11,7 @@ The form (Norpix StreamPix; all numbers little-endian) as far as it is needed::
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -61,13 +62,15 @@ def read_frames(video: Path, numbers: Collection[int]) -> Iterator[tuple[int, by
         raise InputError(f"{video}: cannot be read ({error.strerror}); check the folder layout") from error
     with stream:
         frames = _read_header(stream, video)
+        length = os.fstat(stream.fileno()).st_size
         last = max(numbers, default=-1)
         padding = None
         for number in range(min(frames or last + 1, last + 1)):
             size = _read_size(stream, video, number)
             if size is None:
                 return
-            jpeg = stream.read(size)
+            # No more than there is: reading takes the memory for what the file says, up to 4 GB, before it looks.
+            jpeg = stream.read(min(size, length))
             if not (jpeg.startswith(_START) and jpeg.endswith(_END)):
                 raise InputError(f"{video}: frame {number} is no whole JPEG picture: truncated? Download it again")
             if number in numbers:

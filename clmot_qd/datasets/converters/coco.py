@@ -131,7 +131,10 @@ def _take(content: _File, kind: str, entry: Any, place: str, needed: Sequence[st
         image = _key(entry, "image_id", place)
         content.annotations.setdefault(image, []).append({key: entry[key] for key in needed if key in entry})
         return
-    require_keys(entry, ("id", "file_name" if kind == "images" else "name"), place)
+    name = "file_name" if kind == "images" else "name"
+    require_keys(entry, ("id", name), place)
+    if not isinstance(entry[name], str):
+        raise InputError(f"{place}: {name} is {entry[name]!r}, no text")
     entries: dict[Any, Any] = getattr(content, kind)
     key = _key(entry, "id", place)
     if key in entries:

@@ -19,6 +19,9 @@ from clmot_qd.files import atomic_path
 Progress = Callable[[Iterable[Frame], int | None], Iterable[Frame]]
 
 
+_LARGEST = 2**53  # greater numbers cannot be told from their neighbours
+
+
 @dataclass(frozen=True)
 class Conversion:
     """What came of it.
@@ -124,8 +127,20 @@ def _told(source: Source) -> Iterator[Frame]:
             frame = next(frames, None)
         if frame is None:
             return
+        _require_frame(frame)
         last = f"after {frame.place or frame.file_name}"
         yield frame
+
+
+def _require_frame(frame: Frame) -> None:
+    """Check what readers pass on as they find it."""
+    place = frame.place or str(frame.file_name)
+    for key, kind in (("file_name", str), ("width", int), ("height", int), ("number", int)):
+        value = getattr(frame, key)
+        if type(value) is not kind or (kind is int and abs(value) > _LARGEST):
+            raise InputError(f"{place}: {key} is {value!r}; it must be {'a text' if kind is str else 'a whole number'}")
+    if not isinstance(frame.video, str | None):
+        raise InputError(f"{place}: the name of its video is {frame.video!r}, no text")
 
 
 @contextmanager
@@ -156,7 +171,10 @@ class _AnnotationSink:
             self._separator = ",\n"
 
     def finish(self, **lists: Sequence[Entry]) -> None:
-        rest = "".join(f',\n"{name}": {self._encode(entries)}' for name, entries in lists.items())
+        try:
+            rest = "".join(f',\n"{name}": {self._encode(entries)}' for name, entries in lists.items())
+        except ValueError as error:
+            raise InputError("a further value of an image, a video or a class is not finite; mend the file") from error
         self._put(f"\n]{rest}}}\n")
 
     def _put(self, text: str) -> None:

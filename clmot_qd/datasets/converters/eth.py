@@ -12,9 +12,11 @@ from clmot_qd.datasets.converters.source import Box, Counts, Frame, Source
 from clmot_qd.datasets.converters.text_files import read_text, require_folder
 from clmot_qd.errors import InputError
 
-_NUMBER = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
+# Each is one that takes no more than linear time, whatever the line.
+_NUMBER = r"\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*"
 _BOX = re.compile(rf"\(({_NUMBER}),({_NUMBER}),({_NUMBER}),({_NUMBER})\)\s*(?:[:~]{_NUMBER})?")
-_LINE = re.compile(r'"(?P<name>[^"]+)"\s*(?::(?P<boxes>.*?))?\s*[;.]')
+_BETWEEN = re.compile(r"[, ]*")
+_LINE = re.compile(r'"(?P<name>[^"]+)"\s*(?::(?P<boxes>.*))?')  # without the ; or . at its end
 _FRAME = re.compile(r"\D*(\d+)")
 _PICTURES = (".png", ".jpg")
 # JDE's list, without the sequences that MOT16 has too: number of the folder there -> frames.
@@ -87,17 +89,18 @@ def _read_line(content: str, place: str, report: Report) -> tuple[str, list[Box]
 
     Numbers are two corners in any order, then, perhaps, a score, which means nothing here. The last line ends in a dot.
     """
-    match = _LINE.fullmatch(content)
-    if match is None:
+    match = _LINE.fullmatch(content[:-1].rstrip())
+    if match is None or content[-1] not in ";.":
         raise InputError(f'{place}: not of the form "PICTURE": (x1, y1, x2, y2), ...; but {content[:60]!r}')
     boxes = []
-    rest = (match["boxes"] or "").strip()
-    while rest:
-        box = _BOX.match(rest)
+    rest, at = (match["boxes"] or "").strip(), 0
+    while at < len(rest):
+        box = _BOX.match(rest, at)
         if box is None:
-            raise InputError(f"{place}: no box (x1, y1, x2, y2) at {rest[:40]!r}")
+            raise InputError(f"{place}: no box (x1, y1, x2, y2) at {rest[at : at + 40]!r}")
         boxes.append(_box([float(value) for value in box.groups()], place, report))
-        rest = rest[box.end() :].lstrip(", ")
+        between = _BETWEEN.match(rest, box.end())
+        at = between.end() if between else box.end()
     return match["name"], boxes
 
 

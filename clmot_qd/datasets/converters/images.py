@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from clmot_qd.datasets.converters.report import Report
 from clmot_qd.datasets.converters.source import Frame
 from clmot_qd.errors import InputError
+from clmot_qd.names import check_below
 
 #: ``check``: every picture must be there and have its recorded size. ``skip-bad``: frames for which that is not so are
 #: left out and counted. ``trust``: pictures are not looked at, which needs sizes in the annotation files.
@@ -31,7 +33,7 @@ def image_size(path: Path) -> tuple[int, int]:
             width, height = image.size
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such picture") from error
-    except (UnidentifiedImageError, OSError) as error:
+    except Exception as error:  # Pillow fails in many ways on a damaged head; one of them is a size that it fears
         raise InputError(f"{path}: not a readable picture") from error
     return (height, width) if turned else (width, height)
 
@@ -40,9 +42,12 @@ def settle_size(frame: Frame, root: Path | None, policy: ImagePolicy, report: Re
     """Fill in the size of a frame, or check it; return whether the frame can be used.
 
     Raises:
-        InputError: The picture is missing, unreadable or of another size than recorded, and ``policy`` is ``check``;
-            or the size is not recorded and the picture may not be looked at.
+        InputError: Its name leads out of the folder of the pictures, whatever the policy; the picture is missing,
+            unreadable or of another size than recorded, and ``policy`` is ``check``; or the size is not recorded and
+            the picture may not be looked at.
     """
+    if root is not None:
+        check_below(root, [os.path.join(root, frame.file_name)], frame.place or frame.file_name)
     recorded = frame.width > 0 and frame.height > 0
     if policy == "trust" or root is None:
         if not recorded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from clmot_qd.datasets.converters.source import Box, Counts, Frame, Source
 from clmot_qd.datasets.converters.text_files import read_text, require_folder
 from clmot_qd.datasets.mot_text import PathLike
 from clmot_qd.errors import InputError
+from clmot_qd.names import check_below
 
 PICTURES, LABELS = "images", "labels_with_ids"
 _ROW = "class id cx cy w h"
@@ -112,6 +114,7 @@ def _relative(line: str, root: Path, place: str) -> PurePosixPath:
                 f"{place}: {line} is not below {root}; correct --root, or leave a --prefix of the lines out"
             )
         name = name.relative_to(root.resolve().as_posix())
+    check_below(root, [os.path.join(root, name)], place)
     if PICTURES not in name.parts[:-1]:
         raise InputError(f"{place}: no folder {PICTURES!r} in {line}; labels are found by replacing it with {LABELS!r}")
     return name

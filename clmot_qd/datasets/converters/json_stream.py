@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from clmot_qd.errors import InputError
+from clmot_qd.files import has_halves, unusual_json, without_halves
 
 _CHUNK = 1 << 20  # characters that are read at a time
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -47,6 +48,7 @@ class _Reader:
         self.at = 0
         self.line = 1  # in which text[0] is
         self.ended = False
+        self.halves = False
         self._decode = json.JSONDecoder().raw_decode
 
     def read(self) -> Iterator[tuple[str, Any]]:
@@ -94,11 +96,13 @@ class _Reader:
                 value, end = self._decode(self.text, self.at)
                 if end + _UNFINISHED < len(self.text) or self.ended:
                     self.at = end
-                    return value
+                    return without_halves(value) if self.halves else value
             except json.JSONDecodeError as error:
                 near_end = error.pos > len(self.text) - _NEAR_END or error.msg.startswith("Unterminated string")
                 if self.ended or not near_end:
                     raise self._broken(error.msg, error.pos) from error
+            except (RecursionError, ValueError) as error:
+                raise InputError(f"{self.path}: {unusual_json(error)}; Download it again") from error
             self._more(size)
             size *= 2  # so that a long value is not decoded again for each piece of it
 
@@ -127,6 +131,7 @@ class _Reader:
         self.ended = not piece
         self.line += self.text.count("\n", 0, self.at)
         self.text = self.text[self.at :] + piece
+        self.halves = has_halves(self.text)
         self.at = 0
 
     def _broken(self, what: str, at: int) -> InputError:

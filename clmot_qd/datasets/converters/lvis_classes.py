@@ -24,11 +24,17 @@ def read_short_lists(path: Path) -> tuple[dict[int, Entry], list[Entry]]:
             require_keys(entry, ("id", "width", "height"), f"{path}: images[{len(images)}]")
             images[entry["id"]] = entry
         elif key == "categories":
-            require_keys(entry, ("id", "name", "synset"), f"{path}: categories[{len(categories)}]")
+            _require_class(entry, f"{path}: categories[{len(categories)}]")
             categories.append(entry)
     if not images or not categories:
         raise InputError(f"{path}: no 'images' or no 'categories'; it is to be an annotation file of LVIS")
     return images, categories
+
+
+def _require_class(entry: Any, place: str) -> None:
+    require_keys(entry, ("id", "name", "synset"), place)
+    if type(entry["id"]) is not int or not all(isinstance(entry[key], str) for key in ("name", "synset")):
+        raise InputError(f"{place}: id {entry['id']!r}, name {entry['name']!r}: no number, no text; mend the file")
 
 
 def choose_classes(categories: Sequence[Entry], tao: Path | None) -> dict[int, Class]:
@@ -44,7 +50,7 @@ def _tao_classes(path: Path) -> dict[str, Class]:
     data = read_json(path)
     require_keys(data, ("categories",), str(path))
     for position, category in enumerate(data["categories"]):
-        require_keys(category, ("id", "name", "synset"), f"{path}: categories[{position}]")
+        _require_class(category, f"{path}: categories[{position}]")
     merged = merged_classes(data["categories"])
     names = {category["id"]: category["name"] for category in data["categories"]}
     final = {number: merged.get(number, number) for number in names}

@@ -19,6 +19,7 @@ from pycocotools import mask as mask_api
 from clmot_qd.datasets.converters.catalogue import DataSet, Option
 from clmot_qd.datasets.converters.json_stream import stream_json
 from clmot_qd.datasets.converters.lvis_classes import Class, choose_classes, keep_listed, read_short_lists, read_synsets
+from clmot_qd.datasets.converters.masks import require_polygons, require_runs, require_size
 from clmot_qd.datasets.converters.report import Report
 from clmot_qd.datasets.converters.source import Box, Frame, Source
 from clmot_qd.datasets.converters.tao import four_numbers
@@ -182,23 +183,41 @@ class _Merge:
 
 def _object(entry: Entry, category: int, image: Entry, place: str) -> _Object:
     bbox = four_numbers(entry["bbox"], place)
+    require_size(image["height"], image["width"], f"{place}, its image")
     try:
-        mask = _mask(entry.get("segmentation"), bbox, image["height"], image["width"])
+        mask = _mask(entry.get("segmentation"), bbox, image["height"], image["width"], place)
+    except InputError:
+        raise
     except Exception as error:  # pycocotools raises a bare one for what it does not know
         raise InputError(f"{place}: segmentation is neither polygons nor a mask ({error})") from error
     area = entry.get("area", bbox[2] * bbox[3])
+    if type(area) not in (int, float):
+        raise InputError(f"{place}: area is {area!r}, no number")
     return _Object(entry["id"], category, bbox, area, bool(entry.get("iscrowd", 0)), mask)
 
 
-def _mask(segmentation: Any, bbox: Sequence[float], height: int, width: int) -> bytes:
+def _mask(segmentation: Any, bbox: Sequence[float], height: int, width: int, place: str) -> bytes:
     """Return the run-length encoded mask; that of the box where there is none."""
-    if not segmentation:
-        x, y, w, h = bbox
-        segmentation = [[x, y, x + w, y, x + w, y + h, x, y + h]]
-    if isinstance(segmentation, dict) and isinstance(segmentation["counts"], str):
-        return segmentation["counts"].encode()
-    encoded = mask_api.frPyObjects(segmentation, height, width)
-    return (mask_api.merge(encoded) if isinstance(encoded, list) else encoded)["counts"]
+    if isinstance(segmentation, dict):
+        counts = segmentation["counts"]
+        require_runs(counts, height, width, place, fill=True)
+        whole = {"counts": counts, "size": [height, width]}
+        return counts.encode() if isinstance(counts, str) else mask_api.frPyObjects(whole, height, width)["counts"]
+    polygons = segmentation or []
+    require_polygons(polygons, height, width, place)
+    areas = [polygon for polygon in polygons if len(polygon) >= 6]  # the others are points and lines
+    if not areas:
+        left, top, right, bottom = (float(value) for value in _within(bbox, height, width))
+        areas = [[left, top, right, top, right, bottom, left, bottom]]
+    return mask_api.merge(mask_api.frPyObjects(areas, height, width))["counts"]
+
+
+def _within(bbox: Sequence[float], height: int, width: int) -> tuple[float, float, float, float]:
+    """Return the corners of a box, cut at the border of the picture."""
+    (x, y, w, h), (right, bottom) = bbox, (width, height)
+    sides = ((x, right), (y, bottom), (x + w, right), (y + h, bottom))
+    left, top, far, low = (min(max(value, 0), side) for value, side in sides)
+    return left, top, far, low
 
 
 def _file_name(image: Entry, place: str) -> str:

@@ -6,7 +6,7 @@ Numbers and texts are 2-D arrays, a cell array is an array of objects, a struct 
 
 from __future__ import annotations
 
-import zlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from clmot_qd.datasets.converters.mat_layout import check_layout
 from clmot_qd.errors import InputError
 
 
 def load_variable(path: Path, *names: str) -> npt.NDArray[Any]:
-    """Read a variable of a MATLAB file of version 4 to 7.
+    """Read a variable of a MATLAB file of version 5 to 7.
 
     Args:
         path: The file, whatever its suffix.
@@ -37,21 +38,18 @@ def load_variable(path: Path, *names: str) -> npt.NDArray[Any]:
 
 def _load(path: Path) -> dict[str, Any]:
     from scipy.io import loadmat  # a third of a second, which --help need not wait for
-    from scipy.io.matlab import MatReadError
 
-    # What scipy raises for files that end too early or are something else.
-    broken = (ValueError, TypeError, IndexError, OSError, zlib.error, MatReadError)
     try:
-        stream = path.open("rb")
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the folder layout") from error
-    try:
-        with stream:
-            return loadmat(stream)
-    except NotImplementedError as error:
+    if content[124:126] in (b"\0\2", b"\2\0"):
         advice = "in MATLAB, load it and save it with '-v7'"
-        raise InputError(f"{path}: a MATLAB file of version 7.3, which is not read here; {advice}") from error
-    except broken as error:
+        raise InputError(f"{path}: a MATLAB file of version 7.3, which is not read here; {advice}")
+    try:
+        check_layout(content)
+        return loadmat(io.BytesIO(content))
+    except Exception as error:  # scipy fails in any way on a file that ends too early or is something else
         raise InputError(f"{path}: no MATLAB file that can be read: truncated? Download it again") from error
 
 

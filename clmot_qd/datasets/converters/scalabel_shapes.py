@@ -8,6 +8,7 @@ from typing import Any
 
 from pycocotools import mask as mask_api
 
+from clmot_qd.datasets.converters.masks import require_runs, require_size
 from clmot_qd.datasets.converters.source import Box
 from clmot_qd.datasets.converters.text_files import require_keys
 from clmot_qd.errors import InputError
@@ -129,10 +130,13 @@ def _mask(rle: Any, place: str) -> dict[str, Any]:
     counts, size = rle["counts"], rle["size"]
     if not isinstance(size, list) or len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise InputError(f"{place}: rle.size is {size!r}, not [height, width]")
+    if not isinstance(counts, str | list):
+        raise InputError(f"{place}: rle.counts is {type(counts).__name__}, no text")
+    height, width = size
+    require_size(height, width, f"{place}: rle")
+    require_runs(counts, height, width, f"{place}: rle")
     if isinstance(counts, list):
         counts = mask_api.frPyObjects({"counts": counts, "size": size}, *size)["counts"].decode()
-    if not isinstance(counts, str):
-        raise InputError(f"{place}: rle.counts is {type(counts).__name__}, no text")
     return {"size": size, "counts": counts}
 
 

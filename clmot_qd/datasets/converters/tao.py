@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clmot_qd.datasets.annotation_entries import merged_classes
+from clmot_qd.datasets.annotation_entries import is_box, merged_classes
 from clmot_qd.datasets.converters.catalogue import DataSet, Option
 from clmot_qd.datasets.converters.report import Report
 from clmot_qd.datasets.converters.source import Box, Counts, Frame, Source
@@ -184,7 +184,10 @@ def _read(path: Path, needed: tuple[str, ...]) -> Entry:
     data = read_json(path)
     require_keys(data, needed, str(path))
     for position, category in enumerate(data["categories"]):
-        require_keys(category, ("id", "name"), f"{path}: categories[{position}]")
+        place = f"{path}: categories[{position}]"
+        require_keys(category, ("id", "name"), place)
+        if type(category["id"]) is not int or not isinstance(category["name"], str):
+            raise InputError(f"{place}: id {category['id']!r} and name {category['name']!r} are no number and text")
     return data
 
 
@@ -192,6 +195,9 @@ def _categories(path: Path, data: Entry) -> dict[str, int]:
     """Return the name -> number of each class that is not merged into another one, in the order of the file."""
     merged = merged_classes(data["categories"])
     result: dict[str, int] = {}
+    numbers = {category["id"] for category in data["categories"]}
+    if len(numbers) < len(data["categories"]):
+        raise InputError(f"{path}: two categories have one id; give each its own")
     for category in data["categories"]:
         if category["id"] in merged:
             continue
@@ -219,7 +225,7 @@ def four_numbers(bbox: Any, place: str) -> Sequence[float]:
     Raises:
         InputError: It is not four numbers.
     """
-    if isinstance(bbox, list) and len(bbox) == 4 and all(isinstance(side, (int, float)) for side in bbox):
+    if is_box(bbox):
         return bbox
     raise InputError(f"{place}: bbox is {bbox!r}, not [x, y, w, h]; mend the file")
 

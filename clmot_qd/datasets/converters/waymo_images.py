@@ -9,10 +9,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from clmot_qd.errors import InputError
 from clmot_qd.files import atomic_path
+from clmot_qd.names import path_below
 
 #: Values of ``key.camera_name``.
 CAMERAS = {1: "FRONT", 2: "FRONT_LEFT", 3: "FRONT_RIGHT", 4: "SIDE_LEFT", 5: "SIDE_RIGHT"}
@@ -80,10 +81,14 @@ def read_rows(path: Path, columns: tuple[str, ...], rows: int = 4096) -> Iterato
             missing = [name for name in columns if name not in file.schema_arrow.names]
             if missing:
                 raise InputError(f"{path}: no column {missing[0]!r}; is it of another component?")
+            if file.metadata.num_rows > path.stat().st_size:  # of repeated rows there may be any number
+                raise InputError(f"{path}: {file.metadata.num_rows} rows in a file of fewer bytes; download it again")
             for batch in file.iter_batches(batch_size=rows, columns=list(columns)):
                 yield from zip(*(batch.column(name).to_pylist() for name in columns))
-    except (ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except (ArrowException, OSError, ValueError, MemoryError) as error:
+        if isinstance(error, InputError):  # of what was done with the rows
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: no readable parquet file ({reason}): truncated? Download it again") from error
 
 
@@ -106,7 +111,7 @@ def read_pictures(path: Path, folder: Path | None) -> Iterator[Picture]:
     for segment, time, number, data in read_rows(path, (SEGMENT, TIME, CAMERA, _IMAGE), _ROWS):
         camera = _camera(number, path)
         picture = Picture(segment, camera, time, _size(data, f"{path}: {camera} at {time}"))
-        target = folder / picture.file_name
+        target = path_below(folder, picture.file_name, kind="picture")
         if not target.exists():
             with atomic_path(target) as temporary:
                 temporary.write_bytes(data)
@@ -134,5 +139,5 @@ def _size(data: Any, place: str) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image.size
-    except (UnidentifiedImageError, OSError, TypeError) as error:
+    except Exception as error:  # Pillow fails in many ways on a damaged head
         raise InputError(f"{place}: no readable picture; download the file again") from error

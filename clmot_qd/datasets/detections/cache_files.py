@@ -18,7 +18,6 @@ identity       text                 JSON: what made it (configuration, checkpoin
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,18 +25,24 @@ from urllib.parse import quote
 
 import numpy as np
 
+from clmot_qd.arrays import ArrayFile
 from clmot_qd.datasets.detections.tables import VideoDetections
 from clmot_qd.datasets.mot_layout import natural_key
 from clmot_qd.datasets.mot_text import PathLike
-from clmot_qd.errors import InputError
+from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.files import atomic_path
+from clmot_qd.names import path_below
 
 _NEEDED = ("frames", "bboxes", "scores", "labels", "numbers", "classes", "video", "identity")
 
 
 def cache_path(folder: PathLike, video: str) -> Path:
-    """Return where the cache file of a video stands."""
-    return Path(folder) / f"{quote(video, safe=' ()[]+=,@')}.npz"
+    """Return where the cache file of a video stands.
+
+    Raises:
+        InputError: The name is too long for a file, or no text.
+    """
+    return path_below(folder, quote(video, safe=" ()[]+=,@", errors="surrogatepass"), ".npz", "cache file")
 
 
 def write_cache(
@@ -97,11 +102,41 @@ def read_cache(path: PathLike, kind: str = "") -> tuple[str, tuple[str, ...], Vi
         key = f"embeds_{kind}" if kind else "embeds"
         if kind and key not in arrays:
             raise InputError(f"{path}: has no {kind} embeddings; make the cache again with them")
-        embeds = arrays[key].astype(np.float32) if key in arrays else None
-        found = VideoDetections(
-            arrays["frames"], arrays["bboxes"], arrays["scores"], arrays["labels"], embeds, arrays["numbers"]
-        )
-        return str(arrays["video"]), tuple(map(str, arrays["classes"])), found
+        video, classes = str(arrays["video"]), _classes(arrays)
+        columns: dict[str, Any] = {name: _column(arrays, name, *form) for name, form in _COLUMNS.items()}
+        columns["embeds"] = _column(arrays, key, "f", 2).astype(np.float32) if key in arrays else None
+    _check(path, columns, len(classes))
+    return video, classes, VideoDetections(**columns)
+
+
+# Array -> kind of numbers in it, number of axes.
+_COLUMNS = {"frames": ("iu", 1), "bboxes": ("f", 2), "scores": ("f", 1), "labels": ("iu", 1), "numbers": ("iu", 1)}
+
+
+def _column(arrays: ArrayFile, name: str, kinds: str, axes: int) -> np.ndarray:
+    array = arrays[name]
+    if array.dtype.kind not in kinds or array.ndim != axes:
+        raise InputError(f"{arrays.path}: {name} is of type {array.dtype} and shape {array.shape}; {_AGAIN}")
+    return array
+
+
+def _check(path: PathLike, columns: Mapping[str, np.ndarray | None], classes: int) -> None:
+    """Refuse arrays that do not fit together, and values that would fail far from here."""
+    rows = {name: len(array) for name, array in columns.items() if array is not None and name != "numbers"}
+    frames, bboxes, labels, numbers = (np.asarray(columns[n]) for n in ("frames", "bboxes", "labels", "numbers"))
+    ordered = bool(np.all(numbers[1:] > numbers[:-1]))
+    fits = len(set(rows.values())) == 1 and bboxes.shape[1] == 4 and ordered and bool(np.isin(frames, numbers).all())
+    if not fits or np.any((labels < 0) | (labels >= max(classes, 1))):
+        raise InputError(f"{path}: its arrays do not fit together; {_AGAIN}")
+
+
+def _classes(arrays: ArrayFile) -> tuple[str, ...]:
+    return tuple(map(str, _column(arrays, "classes", "U", 1)))
+
+
+def _identity(arrays: ArrayFile) -> dict[str, Any]:
+    with expecting_form(lambda: f"{arrays.path}: identity"):
+        return dict(json.loads(str(arrays["identity"])))
 
 
 def read_identity(path: PathLike) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -111,23 +146,19 @@ def read_identity(path: PathLike) -> tuple[dict[str, Any], tuple[str, ...]]:
         InputError: It is no cache file.
     """
     with _opened(path) as arrays:
-        kinds = tuple(name.removeprefix("embeds").removeprefix("_") for name in arrays.files if "embeds" in name)
-        return json.loads(str(arrays["identity"])), kinds
+        kinds = tuple(name.removeprefix("embeds").removeprefix("_") for name in arrays.names if "embeds" in name)
+        return _identity(arrays), kinds
 
 
-def _opened(path: PathLike) -> Any:
-    try:
-        arrays = np.load(path, allow_pickle=False)
-        missing = [name for name in _NEEDED if name not in arrays]
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a whole cache file ({_short(error)}); remove it and make it again") from error
-    if missing:
-        raise InputError(f"{path}: no cache of detections, it has no array {missing[0]!r}")
+_AGAIN = "remove it and make it again"
+
+
+def _opened(path: PathLike) -> ArrayFile:
+    arrays = ArrayFile(path, "cache file", _AGAIN)
+    for name in _NEEDED:
+        if name not in arrays:
+            raise InputError(f"{path}: no cache of detections, it has no array {name!r}")
     return arrays
-
-
-def _short(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 class CacheFolder(Mapping[str, VideoDetections]):
@@ -151,7 +182,7 @@ class CacheFolder(Mapping[str, VideoDetections]):
         self.classes: tuple[str, ...] = ()
         for path in paths:
             with _opened(path) as arrays:
-                identity, classes = json.loads(str(arrays["identity"])), tuple(map(str, arrays["classes"]))
+                identity, classes = _identity(arrays), _classes(arrays)
                 self._paths[str(arrays["video"])] = path
             if path == paths[0]:
                 self.identity, self.classes = identity, classes

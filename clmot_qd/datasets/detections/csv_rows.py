@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -43,7 +44,7 @@ _OTHER_NAMES = {
     "video": ("sequence", "seq", "video_name"),
 }
 _NAME = {other: name for name, others in _OTHER_NAMES.items() for other in (name, *others)}
-_EMBEDDING = re.compile(r"(?:e|emb|embed|embedding|feat|feature)_?(\d+)")
+_EMBEDDING = re.compile(r"(?:e|emb|embed|embedding|feat|feature)_?(\d{1,9})")
 _SIZED, _CORNERS = ("x", "y", "w", "h"), ("x1", "y1", "x2", "y2")
 
 
@@ -67,6 +68,8 @@ def read_csv_rows(path: PathLike) -> Rows:
         raise InputError(f"{path}: not a text file; give a CSV file with a header") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except csv.Error as error:  # of a quotation mark that nothing ends
+        raise InputError(f"{path}: no CSV from line {reader.line_num + 1} on ({error}); mend it") from error
     for line, row in zip(lines, cells):
         if len(row) != len(names):
             raise InputError(f"{path}:{line}: {len(row)} columns, the header has {len(names)}; mend this row")
@@ -89,8 +92,8 @@ def _separator(header: str) -> str:
 def _header(path: PathLike, line: str) -> list[str]:
     """Return the names of the columns, as the table above spells them; embedding columns as ``e7``."""
     names = [_spelled(cell.strip().strip('"').lower()) for cell in line.strip().split(_separator(line))]
-    for name in names:
-        if name and names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if name and count > 1:
             raise InputError(f"{path}:1: two columns stand for {name!r}; rename or remove one")
     wanted = ["frame", *(_CORNERS if "x1" in names else _SIZED)]
     missing = [name for name in wanted if name not in names]

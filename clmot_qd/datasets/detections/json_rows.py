@@ -27,8 +27,8 @@ from clmot_qd.files import read_json
 class Images:
     """What an annotation file says of COCO results: image id -> (video, frame number), category id -> name."""
 
-    places: Mapping[int, tuple[str, int]]
-    categories: Mapping[int, str]
+    places: Mapping[int | str, tuple[str, int]]
+    categories: Mapping[int | str, str]
 
 
 def read_json_rows(path: PathLike, images: Images | None = None) -> Rows:
@@ -85,9 +85,9 @@ def _placed(place: str, _: str | None, entry: dict[str, Any], path: PathLike, im
         raise InputError(f"{path}: COCO results name images by id; give the annotation file as well (--ann)")
     image: Any = entry.get("image_id")
     category: Any = entry.get("category_id")
-    if image not in images.places:
+    if not isinstance(image, int | str) or image not in images.places:
         raise InputError(f"{place}: image_id {image} is not in the annotation file; give the one they were made with")
-    if category not in images.categories:
+    if not isinstance(category, int | str) or category not in images.categories:
         raise InputError(f"{place}: category_id {category} is not in the annotation file; give the right one")
     video, frame = images.places[image]
     return place, video, {**entry, "video": video, "frame": frame, "class": images.categories[category]}
@@ -108,7 +108,7 @@ def _column(entries: Sequence[Entry], key: str, convert: Callable[[Any], Any], d
     for place, _, entry in entries:
         try:
             values.append(convert(entry[key]))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(f"{place}: {key} is {entry[key]!r}; it must be a number") from None
     return values
 
@@ -123,7 +123,7 @@ def _box(place: str, entry: dict[str, Any]) -> list[float]:
     key = "xyxy" if "xyxy" in entry else "bbox"
     try:
         box = [float(value) for value in entry[key]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         box = []
     if len(box) != 4:
         raise InputError(f"{place}: {key} is {entry.get(key)}; it must be four numbers")

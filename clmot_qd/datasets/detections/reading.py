@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clmot_qd.arrays import ArrayFile, read_array
 from clmot_qd.datasets.detections.cache_files import CacheFolder, read_cache
 from clmot_qd.datasets.detections.csv_rows import is_header, read_csv_rows
 from clmot_qd.datasets.detections.json_rows import Images, read_json_rows
@@ -117,21 +118,22 @@ def read_embeddings(path: PathLike, rows: int) -> np.ndarray:
     Raises:
         InputError: The file cannot be read, has another number of rows, or values that are not finite.
     """
-    try:
-        embeds = np.load(path)
-        if isinstance(embeds, np.lib.npyio.NpzFile):
-            key = "embeds" if "embeds" in embeds else next(iter(embeds), "")
-            embeds = embeds[key] if key == "embeds" or len(embeds) == 1 else None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as .npy or .npz ({error})") from error
-    if not isinstance(embeds, np.ndarray) or embeds.ndim != 2 or len(embeds) != rows:
-        shape = getattr(embeds, "shape", "no array")
-        raise InputError(f"{path}: shape {shape}; it must be ({rows}, C), one row per row of the det file")
+    embeds = _packed_embeddings(path) if zipfile.is_zipfile(path) else read_array(path)
+    if embeds.ndim != 2 or len(embeds) != rows or embeds.dtype.kind not in "fiu":
+        told = f"shape {embeds.shape} of {embeds.dtype}"
+        raise InputError(f"{path}: {told}; it must be ({rows}, C) numbers, one row per row of the det file")
     embeds = embeds.astype(np.float32)
     bad = ~np.isfinite(embeds).all(axis=1)
     if bad.any():
         raise InputError(f"{path}: row {int(bad.argmax())} (from 0) has a value that is not finite")
     return embeds
+
+
+def _packed_embeddings(path: PathLike) -> np.ndarray:
+    with ArrayFile(path) as arrays:
+        if len(arrays.names) > 1 and "embeds" not in arrays:
+            raise InputError(f"{path}: several arrays ({', '.join(arrays.names)}), none of them called 'embeds'")
+        return arrays["embeds" if "embeds" in arrays else next(iter(arrays.names), "embeds")]
 
 
 def _has_header(path: Path) -> bool:

@@ -8,8 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray
+from clmot_qd.datasets.mot_text import LAST_FRAME, BoolArray, FloatArray, IntArray
 from clmot_qd.errors import InputError
+
+_MOST_DIGITS = 15  # of a number that a double holds exactly
+_LARGEST_EXACT = 2**53  # greater numbers cannot be told from their neighbours
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,17 @@ class VideoDetections:
         )
 
     def all_frames(self) -> IntArray:
-        """Return the numbers of all frames: those that are known, else 1 to the last one with a detection."""
-        return np.arange(1, self.frames.max(initial=0) + 1) if self.numbers is None else self.numbers
+        """Return the numbers of all frames: those that are known, else 1 to the last one with a detection.
+
+        Raises:
+            InputError: They are not known, and there would be more than anybody has.
+        """
+        if self.numbers is not None:
+            return self.numbers
+        last = int(self.frames.max(initial=0))
+        if last > LAST_FRAME:
+            raise InputError(f"a detection in frame {last}: frames are counted from 1 up to {LAST_FRAME}; mend its row")
+        return np.arange(1, last + 1)
 
     def by_frame(self, numbers: IntArray) -> Iterator[IntArray]:
         """Yield the rows of each of these frames (ascending), in the order of the source."""
@@ -83,7 +95,7 @@ class DetectionSet:
         if not self.classes:
             return None
         if categories is None:
-            whole = [name.isdecimal() for name in self.classes]
+            whole = [_is_number(name) for name in self.classes]
             if any(whole) and not all(whole):
                 mixed = f"{self.classes[whole.index(True)]} and {self.classes[whole.index(False)]}"
                 raise InputError(f"{self.source}: classes are names and numbers ({mixed}); write one or the other")
@@ -217,7 +229,12 @@ def to_set(source: str, rows: Rows, name: str, frame_offset: int = 0) -> Detecti
 
 def _by_number(name: str) -> tuple[bool, int, str]:
     """Sort key: numbers by their value, then names."""
-    return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
+    return (not _is_number(name), int(name) if _is_number(name) else 0, name)
+
+
+def _is_number(name: str) -> bool:
+    """Whether a class is a number that result files can hold; longer ones are names."""
+    return name.isdecimal() and len(name) <= _MOST_DIGITS
 
 
 def check_rows(rows: Rows, frames: FloatArray) -> None:
@@ -226,7 +243,8 @@ def check_rows(rows: Rows, frames: FloatArray) -> None:
     if rows.embeds is not None:
         finite &= np.all(np.isfinite(rows.embeds), axis=1)
     _refuse(rows, ~finite, lambda row: "a value is not finite; every field must be a number")
-    _refuse(rows, frames != np.floor(frames), lambda row: f"frame {rows.frames[row]:g} is not a whole number")
+    whole = (frames == np.floor(frames)) & (frames < _LARGEST_EXACT)
+    _refuse(rows, ~whole, lambda row: f"frame {rows.frames[row]:g} is not a whole number below {_LARGEST_EXACT}")
     early = "frame {:g}: frames count from 1; for files that count from 0 give a frame offset of 1 (--frame-offset 1)"
     _refuse(rows, frames < 1, lambda row: early.format(rows.frames[row]))
     sides = rows.bboxes[:, 2:] - rows.bboxes[:, :2]

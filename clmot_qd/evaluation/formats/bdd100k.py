@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import IntArray, MotTable, PathLike
+from clmot_qd.datasets.mot_text import IntArray, MotTable, PathLike, with_area
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.coco_lists import image_rows
 from clmot_qd.evaluation.formats.entries import Entries, by_sequence
@@ -62,7 +62,7 @@ def _video_lines(
 
 def _label_texts(truth: GroundTruth, table: MotTable) -> Iterator[str]:
     categories = {number: json.dumps(name) for name, number in truth.categories.items()}
-    corners = xywh_to_xyxy(table.bboxes)
+    corners = xywh_to_xyxy(with_area(table.bboxes))
     columns = (table.ids.tolist(), table.class_ids.tolist(), table.scores.tolist(), rounded(corners))
     for identity, number, score, (x1, y1, x2, y2) in zip(*columns):
         box = f'{{"x1": {x1}, "y1": {y1}, "x2": {x2}, "y2": {y2}}}'
@@ -122,6 +122,9 @@ def _frames(path: PathLike) -> Entries:
     wrong = next((i for i, frame in enumerate(frames) if not isinstance(frame, dict)), None)
     if wrong is not None:
         entries.fail(wrong, f"a frame is an object with videoName, name and labels, not {frames[wrong]!r}")
+    wrong = next((i for i, frame in enumerate(frames) if not isinstance(frame.get("labels") or [], list)), None)
+    if wrong is not None:
+        entries.fail(wrong, f"labels is {frames[wrong]['labels']!r}; it must be a list")
     return entries
 
 
@@ -153,7 +156,9 @@ def _find_images(frames: Entries, index: ImageIndex) -> IntArray:
 
 def _class_numbers(labels: Entries, truth: GroundTruth) -> IntArray:
     names = labels.column("category")
-    numbers = np.array([truth.categories.get(name, -1) for name in names], dtype=np.int64)
+    numbers = np.array(
+        [truth.categories.get(name, -1) if isinstance(name, str) else -1 for name in names], dtype=np.int64
+    )
     known = ", ".join(truth.categories)
     labels.refuse(numbers == -1, lambda i: f"category {names[i]!r} is none of {truth.source}, which has {known}")
     return numbers

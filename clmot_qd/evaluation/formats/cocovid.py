@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from clmot_qd.datasets.mot_text import MotTable, PathLike
+from clmot_qd.datasets.mot_text import MotTable, PathLike, with_area
 from clmot_qd.evaluation.formats.coco_lists import box_lines, image_rows, read_classes, read_list
 from clmot_qd.evaluation.formats.entries import by_sequence, find_rows
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
@@ -29,7 +29,9 @@ def _blocks(
             table = tracks[sequence]
             check_writable(path, truth, sequence, table)
             rest = (f'"instance_id": {identity}' for identity in table.ids.tolist())
-            yield box_lines(index.ids[image_rows(index, sequence, table)], table, rounded(table.bboxes), rest)
+            yield box_lines(
+                index.ids[image_rows(index, sequence, table)], table, rounded(with_area(table.bboxes)), rest
+            )
 
 
 def read(path: PathLike, truth: GroundTruth) -> dict[str, MotTable]:

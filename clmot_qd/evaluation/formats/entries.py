@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -62,7 +63,7 @@ class Entries:
             InputError: A value is no finite number, or is missing and has no default.
         """
         values = self.column(key) if default is None else [row.get(key, default) for row in self.rows]
-        numbers = np.array([_to_float(value) for value in values]) if _are_odd(values) else np.array(values, float)
+        numbers = _to_floats(values)
         self.refuse(~np.isfinite(numbers), lambda i: f"{key} is {values[i]!r}; it must be a finite number")
         return numbers
 
@@ -73,7 +74,9 @@ class Entries:
             InputError: A value is none.
         """
         numbers = self.numbers(key)
-        self.refuse(numbers != np.floor(numbers), lambda i: f"{key} is {numbers[i]!r}; it must be a whole number")
+        whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < _LARGEST_EXACT)
+        what = f"it must be a whole number below {_LARGEST_EXACT}"
+        self.refuse(~whole, lambda i: f"{key} is {float(numbers[i])!r}; {what}")
         return numbers.astype(np.int64)
 
     def identities(self, key: str) -> IntArray:
@@ -115,7 +118,7 @@ class Entries:
         values = self.column(key)
         try:
             boxes = np.array(values, dtype=np.float64) if values else np.empty((0, 4))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             boxes = np.empty(0)
         if boxes.shape != (len(values), 4):
             position = next((i for i, value in enumerate(values) if not _is_box(value)), 0)
@@ -186,9 +189,12 @@ def find_rows(entries: Entries, key: str, known: IntArray, source: str) -> IntAr
     return found
 
 
-def _are_odd(values: list[Any]) -> bool:
-    """Whether numpy would not take the values for a plain column of numbers."""
-    return not set(map(type, values)) <= {int, float}
+def _to_floats(values: list[Any]) -> FloatArray:
+    """Return (n,) numbers; NaN for what is none, infinity for whole numbers of hundreds of digits."""
+    if set(map(type, values)) <= {int, float}:
+        with contextlib.suppress(OverflowError):
+            return np.array(values, dtype=np.float64)
+    return np.array([_to_float(value) for value in values])
 
 
 def _to_float(value: Any) -> float:
@@ -196,6 +202,8 @@ def _to_float(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return np.nan
+    except OverflowError:
+        return np.inf
 
 
 def _is_box(value: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from clmot_qd.datasets.annotation_entries import merged_classes
 from clmot_qd.datasets.mot_text import IntArray
-from clmot_qd.errors import InputError
+from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.files import read_json
 
@@ -68,6 +68,11 @@ def read_image_index(truth: GroundTruth) -> ImageIndex:
         what = "this prediction format names images as an annotation file does, and a MOT folder has none"
         raise InputError(f"{truth.source}: {what}; give a CocoVID file (tools/convert_dataset.py makes one)")
     data = read_json(truth.source)
+    with expecting_form(lambda: truth.source):
+        return _parse(truth, data)
+
+
+def _parse(truth: GroundTruth, data: Mapping[str, Any]) -> ImageIndex:
     places = [truth.frame_index[image["video_id"], image["frame_id"]] for image in data["images"]]
     order = {name: number for number, name in enumerate(truth.sequences)}
     videos = {video["name"]: video.get("source_id", video["id"]) for video in data["videos"]}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import MotTable, PathLike
+from clmot_qd.datasets.mot_text import MotTable, PathLike, with_area
 from clmot_qd.evaluation.formats.coco_lists import box_lines, image_rows, read_classes, read_list
 from clmot_qd.evaluation.formats.entries import by_sequence, find_rows
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
@@ -38,7 +38,7 @@ def _blocks(
         unique, numbers = np.unique(table.ids, return_inverse=True)
         images = index.source_ids[image_rows(index, sequence, table)]
         rest = (f'"track_id": {number}, "video_id": {video}' for number in (used + 1 + numbers).tolist())
-        yield box_lines(images, table, rounded(table.bboxes), rest)
+        yield box_lines(images, table, rounded(with_area(table.bboxes)), rest)
         used += len(unique)
 
 

@@ -225,7 +225,7 @@ class TestEmbeddings:
 
     def test_of_several_arrays(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "e.npz", a=np.eye(3), b=np.eye(3))
-        with pytest.raises(InputError, match=r"shape no array; it must be \(3, C\)"):
+        with pytest.raises(InputError, match=r"several arrays \(a, b\), none of them called 'embeds'"):
             read_embeddings(tmp_path / "e.npz", 3)
 
     def test_twice(self, tmp_path: Path) -> None:

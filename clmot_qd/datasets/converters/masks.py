@@ -1,0 +1,92 @@
+"""Outlines of objects as annotation files have them, checked before pycocotools, which trusts them, reads them.
+
+pycocotools is C: runs that leave the picture, or a polygon a million pixels long, end the process or take all
+memory. Its compressed runs (``maskApi.c`` of https://github.com/cocodataset/cocoapi) are numbers in digits of five
+bits, the lowest first, written as the characters ``0`` to ``o``; bit 32 of a character says that another one follows,
+bit 16 of the last one is the sign, and from the fourth number on they are differences to the one before the last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from clmot_qd.errors import InputError
+
+LARGEST_SIDE = 65_536  # pixels
+
+_RUNS = re.compile(r"(?:[P-o]{0,6}[0-O])*")  # up to six characters that another one follows, then one that ends it
+_NUMBER = re.compile(r"[P-o]*[0-O]")
+
+
+def require_size(height: Any, width: Any, place: str) -> None:
+    """Check the sides of a picture.
+
+    Raises:
+        InputError: One is no whole number of pixels, or larger than any picture.
+    """
+    for side in (height, width):
+        if type(side) is not int or not 0 < side <= LARGEST_SIDE:
+            raise InputError(f"{place}: a picture of {width!r} x {height!r} pixels; sides are 1 to {LARGEST_SIDE}")
+
+
+def require_runs(counts: Any, height: int, width: int, place: str, fill: bool = False) -> None:
+    """Check that run lengths, a list of numbers or compressed text, stay in the picture.
+
+    Args:
+        counts: The runs.
+        height: Of the picture, in pixels.
+        width: Likewise.
+        place: For the message.
+        fill: They must fill it: comparing masks never ends where they do not.
+
+    Raises:
+        InputError: They are something else.
+    """
+    given: Any = _decoded(counts) if isinstance(counts, str) else counts
+    pixels = height * width
+    whole = isinstance(given, list) and all(type(one) is int and 0 <= one <= pixels for one in given)
+    if not whole or sum(given) > pixels or (fill and sum(given) < pixels):
+        raise InputError(f"{place}: its mask is no list of runs that fill {width} x {height} pixels")
+
+
+def require_polygons(polygons: Any, height: int, width: int, place: str) -> None:
+    """Check that polygons are lists of coordinates x, y, x, y, ... about the picture.
+
+    Raises:
+        InputError: They are not, or one leads around the picture again and again.
+    """
+    if not isinstance(polygons, list):
+        raise InputError(f"{place}: segmentation is neither polygons nor a mask ({polygons!r})")
+    for polygon in polygons:
+        if not isinstance(polygon, list) or not polygon or len(polygon) % 2 or not _are_near(polygon, height, width):
+            raise InputError(f"{place}: a polygon is a list of numbers x, y, x, y, ... in or near the picture")
+        if _length(polygon) > height * width + 4 * (height + width):
+            raise InputError(f"{place}: a polygon of {_length(polygon):g} pixels of outline, more than the picture has")
+
+
+def _decoded(text: str) -> list[int] | None:
+    if not _RUNS.fullmatch(text):
+        return None
+    numbers: list[int] = []
+    for found in _NUMBER.findall(text):
+        digits = [ord(one) - ord("0") for one in found]
+        value = sum((digit & 31) << 5 * place for place, digit in enumerate(digits))
+        value -= (1 << 5 * len(digits)) if digits[-1] & 16 else 0
+        numbers.append(value + (numbers[-2] if len(numbers) > 2 else 0))
+    return numbers
+
+
+def _are_near(polygon: Sequence[Any], height: int, width: int) -> bool:
+    """Whether all points are numbers within the picture or as far beside it as it is large."""
+    sides = (width, height)
+    return all(
+        type(value) in (int, float) and -sides[i % 2] <= value <= 2 * sides[i % 2] for i, value in enumerate(polygon)
+    )
+
+
+def _length(polygon: Sequence[float]) -> float:
+    points = list(zip(polygon[0::2], polygon[1::2]))
+    return sum(abs(x2 - x1) + abs(y2 - y1) for (x1, y1), (x2, y2) in pairwise([*points, points[0]]))
