@@ -13,7 +13,9 @@ from clmot_qd.errors import InputError
 LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp", "mms"})
 # One letter is a drive of Windows; pathlib leaves one slash of two.
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]+:/+", re.IGNORECASE)
-_SECRET = re.compile(r"(pass(?:word|wd)?|pwd|token)=.*?(?=[&/]|_[a-z]+=|$)", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(pass(?:word|wd)?|pwd|token|secret|key|auth|sig(?:nature)?)=.*?(?=[&/]|_[a-z]+=|$)", re.IGNORECASE
+)
 
 
 def is_address(source: Any) -> bool:

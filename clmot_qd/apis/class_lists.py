@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clmot_qd.errors import InputError
+from clmot_qd.files import read_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,7 +105,7 @@ def configured_classes(dataset: Mapping[str, Any]) -> tuple[str, ...]:
 def _lines_of(path: str) -> list[str]:
     if not Path(path).is_file():
         return []
-    return [line for line in Path(path).read_text(encoding="utf-8").splitlines() if line]
+    return [line for line in read_text(path).splitlines() if line]
 
 
 def _listed(names: Sequence[str], most: int = 5) -> str:

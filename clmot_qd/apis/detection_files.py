@@ -9,7 +9,7 @@ from typing import Any
 from clmot_qd.datasets.detections import DetectionSet, read_detection_file, read_sequence_detections
 from clmot_qd.datasets.detections.json_rows import Images
 from clmot_qd.datasets.mot_text import MotTable, PathLike
-from clmot_qd.errors import InputError
+from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.evaluation import GroundTruth, TrackScores, evaluate_tracks, read_cocovid, read_mot_root, read_truth
 from clmot_qd.evaluation.protocols import get_protocol
 from clmot_qd.files import read_json
@@ -70,11 +70,12 @@ def read_images(path: PathLike) -> Images:
         InputError: The file is missing or malformed.
     """
     truth = read_cocovid(path)
-    entries = read_json(path)["images"]
-    return Images(
-        places={entry["id"]: truth.frame_index[entry["video_id"], entry["frame_id"]] for entry in entries},
-        categories={number: name for name, number in truth.categories.items()},
-    )
+    with expecting_form(lambda: str(path)):
+        entries = read_json(path)["images"]
+        return Images(
+            places={entry["id"]: truth.frame_index[entry["video_id"], entry["frame_id"]] for entry in entries},
+            categories={number: name for name, number in truth.categories.items()},
+        )
 
 
 def parse_class_map(texts: Sequence[str]) -> dict[str, str]:

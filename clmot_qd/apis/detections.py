@@ -26,6 +26,7 @@ from clmot_qd.evaluation.evaluate import TrackScores, evaluate_tracks
 from clmot_qd.evaluation.ground_truth import GroundTruth, SequenceTruth
 from clmot_qd.geometry import xywh_to_xyxy
 from clmot_qd.trackers import Tracks
+from clmot_qd.trackers.online_tracker import rejected_note
 
 
 class Tracker(Protocol):
@@ -156,6 +157,8 @@ def track_set(
         numbers = None if truth is None else truth.sequences[name].frames
         if name in detections.videos:
             tracks[name] = track_video(detections.videos[name], tracker, numbers, class_ids, embed_scale)
+            if rejected := getattr(tracker, "num_rejected", 0):
+                progress(f"warning: {name}: {rejected_note(rejected)}")
         else:
             tracks[name] = empty_table()
     return tracks

@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from clmot_qd.apis.addresses import camera_number, is_address, is_live_address
 from clmot_qd.apis.arguments import check_rate
-from clmot_qd.apis.video_capture import Capture, LiveSource, VideoFileSource
+from clmot_qd.apis.opencv_capture import Capture, silent_opencv, why_closed
+from clmot_qd.apis.video_capture import LiveSource, VideoFileSource
 from clmot_qd.errors import InputError
 
 Frame = npt.NDArray[np.uint8]
@@ -217,9 +218,14 @@ class _ImageSource:
 
 
 def _read_picture(path: Path) -> Frame:
-    frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:
+        with silent_opencv():
+            frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except cv2.error as error:  # its header announces more pixels than OpenCV would ever read
+        raise InputError(f"{path}: cannot be read as a picture: it says that it is far too large") from error
     if frame is None:
-        raise InputError(f"{path}: cannot be read as a picture; remove or replace it")
+        reason = why_closed(path)
+        raise InputError(f"{path}: cannot be read as a picture{f': {reason}' if reason else '; remove or replace it'}")
     return np.asarray(frame, dtype=np.uint8)
 
 

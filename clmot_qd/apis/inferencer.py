@@ -172,6 +172,11 @@ class TrackingInferencer(TrackingSession):
             logger.warning("%s: %s: shown by the checkpoint's names", checkpoint, both)
         return loaded.classes
 
+    @property
+    def num_rejected(self) -> int:
+        """See :attr:`TrackingSession.num_rejected`; trackers of mmdet do not say."""
+        return getattr(self.model.tracker, "num_rejected", 0)
+
     def _reset_tracker(self) -> None:
         self.model.tracker.reset()
 

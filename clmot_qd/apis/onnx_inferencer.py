@@ -73,6 +73,11 @@ class OnnxTrackingInferencer(TrackingSession):
         found = detections
         return self.tracker.update(found.bboxes, found.scores, found.labels, found.embeds, frame_id)
 
+    @property
+    def num_rejected(self) -> int:
+        """See :attr:`TrackingSession.num_rejected`."""
+        return self.tracker.num_rejected
+
     def _reset_tracker(self) -> None:
         self.tracker.reset()
 

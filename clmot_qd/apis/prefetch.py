@@ -101,6 +101,7 @@ class _Reader(threading.Thread):
         self._queue: Queue[tuple[object, BaseException | None]] = Queue(depth)
         self._stop_asked = threading.Event()
         self._at_work = threading.Event()
+        self.ended = threading.Event()  # Ctrl-C in a join leaves a thread that lives on and is called dead
 
     def run(self) -> None:
         error: BaseException | None = None
@@ -110,6 +111,7 @@ class _Reader(threading.Thread):
             error = raised
         finally:
             self._put((_END, error))
+            self.ended.set()
 
     def wait(self) -> tuple[object, BaseException | None]:
         """The next entry; the end where the consumer is itself a reader whose consumer has gone."""
@@ -128,9 +130,11 @@ class _Reader(threading.Thread):
         with suppress(Empty):  # let go of the frames that nobody will use
             while True:
                 self._queue.get_nowait()
-        self.join(seconds)
+        self.ended.wait(seconds)
         while self._at_work.is_set():
-            self.join(POLL_SECONDS)
+            self.ended.wait(POLL_SECONDS)
+        if self.ended.is_set():
+            self.join()  # nothing is left to be interrupted
 
     def _fill(self) -> None:
         iterator = iter(self._items)
@@ -173,7 +177,7 @@ def _end_readers_at_exit() -> None:
 
 
 def _end_readers() -> None:
-    readers = [reader for reader in list(_readers) if reader.is_alive()]
+    readers = [reader for reader in list(_readers) if not reader.ended.is_set()]
     for reader in readers:
         reader.ask_to_stop()
     for reader in readers:

@@ -26,7 +26,9 @@ from clmot_qd.apis.track_outputs import OUTPUTS, Clip, MotText, Output
 from clmot_qd.apis.tracking_session import Frame, SessionProgress, Source, TrackingSession, check_frame
 from clmot_qd.apis.write_behind import WriteBehind
 from clmot_qd.errors import InputError
+from clmot_qd.files import remove_leftovers
 from clmot_qd.trackers import Tracks
+from clmot_qd.trackers.online_tracker import rejected_note
 
 SHOWN = ("id", "class", "score")
 TRAIL_SECONDS = 1.5
@@ -81,8 +83,9 @@ def track_to_files(
     check_not_source((place for writer in writers for place in (writer.path, writer.partial)), _files_of(opened))
     make_folder(folder)
     with only_run_in(folder):
-        drawer = _drawer(clip, show) if any(writer.needs_drawing for writer in writers) else None
-        _write(session, opened, frames, clip, writers, max_frames, progress, drawer)
+        _write(session, opened, frames, clip, writers, max_frames, progress, show)
+    if session.num_rejected:
+        logger.warning("%s: %s", clip.name, rejected_note(session.num_rejected))
     return [writer.path for writer in writers]
 
 
@@ -94,10 +97,13 @@ def _write(
     writers: Sequence[Output],
     max_frames: int | None,
     progress: SessionProgress | None,
-    drawer: Any,
+    show: Sequence[str] | None,
 ) -> None:
     """Track into the opened outputs; an error says what is left of it."""
     try:
+        for writer in writers:
+            remove_leftovers(writer.path)  # of a run that was killed
+        drawer = _drawer(clip, show) if any(writer.needs_drawing for writer in writers) else None
         with ExitStack() as stack:
             told = progress or stack.enter_context(frame_bar())
             stopped = stack.enter_context(_ends_on_signal(opened))

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from typing import IO, Any, Protocol
 import cv2
 import numpy as np
 
+from clmot_qd.apis.sheet_output import Sheet
 from clmot_qd.apis.track_table import stack_tracks
 from clmot_qd.apis.tracking_session import Frame
 from clmot_qd.datasets.mot_text import format_tracks
@@ -28,8 +29,6 @@ from clmot_qd.files import atomic_path
 from clmot_qd.geometry import xyxy_to_xywh
 from clmot_qd.trackers import Tracks
 
-SHEET_FRAMES, SHEET_COLUMNS = 12, 3
-SHEET_WIDTH = 640
 JPEG_QUALITY = 92
 
 
@@ -87,7 +86,7 @@ class MotText:
 
     def __enter__(self) -> MotText:
         """Begin the unfinished file."""
-        self._handle = open(self.partial, "wb", buffering=0)
+        self._handle = open(self.partial, "w+b", buffering=0)
         return self
 
     def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
@@ -102,13 +101,29 @@ class MotText:
             self._handle.truncate(whole)
             raise
         self.frames = number
+        self._check_there()
+
+    def _check_there(self) -> None:
+        """Notice early that somebody removed the folder: what comes now would be lost."""
+        if not os.path.exists(self.partial):
+            raise InputError(f"{self.partial.parent}: was removed, or emptied, while results were written to it")
+
+    def _put_back(self) -> None:
+        """Write the file again if it was removed; it can be read as long as it is open."""
+        assert self._handle is not None
+        if self.frames and not os.path.exists(self.partial):
+            self.partial.parent.mkdir(parents=True, exist_ok=True)
+            self._handle.seek(0)
+            with open(self.partial, "xb") as again:
+                shutil.copyfileobj(self._handle, again)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the file its name if it is complete."""
         assert self._handle is not None
-        self._handle.close()
+        with closing(self._handle):
+            self._put_back()
         if kind is None:
             os.replace(self.partial, self.path)
             self.done = True
@@ -234,64 +249,18 @@ class DrawnFrames:
     ) -> None:
         """Give the folder its name; pictures of an earlier run in it are replaced, other files stay."""
         if kind is None:
-            self.path.mkdir(exist_ok=True)
-            for old in self.path.iterdir():
-                if re.fullmatch(r"\d{6,}\.jpg", old.name):
-                    old.unlink()
-            for picture in self.partial.iterdir():
-                os.replace(picture, self.path / picture.name)
+            if self.path.is_dir():
+                for old in self.path.iterdir():
+                    if re.fullmatch(r"\d{6,}\.jpg", old.name):
+                        old.unlink()
+            if self.path.is_symlink() or (self.path.is_dir() and any(self.path.iterdir())):
+                for picture in self.partial.iterdir():
+                    os.replace(picture, self.path / picture.name)
+            else:
+                if self.path.is_dir():
+                    self.path.rmdir()
+                self.partial.rename(self.path)  # all at once: never a folder with a part of them
         shutil.rmtree(self.partial, ignore_errors=True)
-
-
-class Sheet:
-    """``contact_sheet.png``: a few drawn frames, evenly spread over the video."""
-
-    needs_drawing = True
-
-    def __init__(self, clip: Clip) -> None:
-        self.path = self.partial = clip.folder / "contact_sheet.png"
-        self._chosen = _spread(clip.length)
-        self._pictures: list[tuple[int, Frame]] = []
-        self._stride = 1
-
-    def __enter__(self) -> Sheet:
-        """Nothing is written before the end."""
-        return self
-
-    def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
-        """Keep the picture if it is its turn."""
-        assert drawn is not None
-        if (number - 1) % self._stride == 0 if self._chosen is None else number in self._chosen:
-            self._pictures.append((number, _at_most(drawn, SHEET_WIDTH)))
-        if self._chosen is None and len(self._pictures) > 2 * SHEET_FRAMES:
-            # The length is not known: keep every second picture and go on twice as far apart.
-            self._pictures, self._stride = self._pictures[::2], 2 * self._stride
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Write the sheet, unless something went wrong."""
-        from clmot_qd.visualization import contact_sheet, save_png
-
-        if kind is not None or not self._pictures:
-            return
-        keep = np.unique(np.linspace(0, len(self._pictures) - 1, SHEET_FRAMES).round().astype(int))
-        shown = [self._pictures[i] for i in keep]
-        captions = [f"frame {number}" for number, _ in shown]
-        save_png(self.path, contact_sheet([picture for _, picture in shown], SHEET_COLUMNS, captions))
-
-
-def _at_most(picture: Frame, width: int) -> Frame:
-    """The picture, made smaller if it is wider than ``width`` pixels."""
-    if picture.shape[1] <= width:
-        return picture
-    size = (width, max(1, round(picture.shape[0] * width / picture.shape[1])))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _spread(total: int | None) -> set[int] | None:
-    """Frames (from 1) for the contact sheet, evenly spread; None where the length is not known."""
-    return None if total is None else {round(i) for i in np.linspace(1, total, SHEET_FRAMES)}
 
 
 #: Name for users -> class.

@@ -123,6 +123,11 @@ class TrackingSession(ABC):
     def _reset_tracker(self) -> None:
         """Forget all tracks."""
 
+    @property
+    def num_rejected(self) -> int:
+        """Detections of the current video that its tracker could not use (not finite, no area)."""
+        return 0
+
     # ------------------------------------------------------------------------------------------------ what a user calls
     def reset(self) -> None:
         """Forget all tracks: call it before each video. :meth:`stream` and :meth:`track` do so themselves."""

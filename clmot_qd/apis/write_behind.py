@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from queue import Queue
 from types import TracebackType
 from typing import Any
@@ -29,6 +29,8 @@ class WriteBehind(AbstractContextManager):
         self._queue: Queue[tuple[Any, ...] | None] = Queue(depth)
         self._dropping = threading.Event()
         self._error: BaseException | None = None
+        # Instead of join and is_alive: Ctrl-C in a join leaves a thread that lives on and is called dead.
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="write_behind", daemon=True)
 
     def __enter__(self) -> WriteBehind:
@@ -49,25 +51,34 @@ class WriteBehind(AbstractContextManager):
             self._dropping.set()
         try:
             self._queue.put(None)
-            self._thread.join()
+            self._ended.wait()
         except BaseException:  # Ctrl-C while it was waited
             self._dropping.set()
             self._end_thread()
             raise
+        self._thread.join()
         if kind is None:
             self._raise_error()
 
     def _end_thread(self) -> None:
-        while self._thread.is_alive():
-            if not self._queue.full():
-                self._queue.put(None)
-            self._thread.join(POLL_SECONDS)
+        """Wait for the call at work, whatever comes: what it works on is closed next."""
+        while not self._ended.is_set():
+            with suppress(BaseException):
+                if not self._queue.full():
+                    self._queue.put(None)
+                self._ended.wait(POLL_SECONDS)
 
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._ended.set()
+
+    def _work(self) -> None:
         while (entry := self._queue.get()) is not None:
             if self._error is not None or self._dropping.is_set():
                 continue

@@ -270,6 +270,8 @@ def save_png(path: str | os.PathLike[str], image: Image) -> None:
     """Write ``image`` (H, W, 3) BGR as PNG, all or nothing; raises InputError unless the name ends in .png."""
     if not os.fspath(path).lower().endswith(".png"):
         raise InputError(f"{path}: pictures are written as .png; change the name")
+    done, data = cv2.imencode(".png", image)
+    if not done:
+        raise ValueError(f"{path}: OpenCV could not write a picture of shape {image.shape}")
     with atomic_path(path) as temporary:
-        if not cv2.imwrite(str(temporary), image):
-            raise OSError(f"{path}: OpenCV could not write the picture")
+        temporary.write_bytes(data.tobytes())  # OpenCV itself does not notice where the last bytes find no room

@@ -182,19 +182,19 @@ def test_a_source_that_stalls_does_not_keep_the_consumer(monkeypatch: pytest.Mon
     assert wait_for(lambda: not readers())
 
 
-LEFT_OPEN = """
+LEFT_OPEN = r"""
 import threading, time
 from clmot_qd.apis.prefetch import map_ahead, work_ahead
 inside = threading.Event()
 def network(item):
     if item[0]:
-        print("begun", item[0], flush=True)
+        print(f"begun {item[0]}\n", end="", flush=True)  # at once: the main thread prints, too
         inside.set()
         time.sleep(0.3)
-        print("done", item[0], flush=True)
+        print(f"done {item[0]}\n", end="", flush=True)
     return item
 items = work_ahead(map_ahead(range(100), str, 4), network, 1)
-print(next(items), flush=True)
+print(f"{next(items)}\n", end="", flush=True)
 inside.wait()
 """
 

@@ -19,8 +19,9 @@ import pytest
 import supervision
 from stub_session import SquareSession, scene
 
+from clmot_qd.apis.sheet_output import SHEET_FRAMES, Sheet
 from clmot_qd.apis.track_files import name_of, track_to_files
-from clmot_qd.apis.track_outputs import SHEET_FRAMES, Clip, Sheet
+from clmot_qd.apis.track_outputs import Clip
 from clmot_qd.datasets.mot_text import read_tracks
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import read_cocovid
@@ -216,7 +217,7 @@ def test_large_pictures_are_made_small_before_they_are_kept(tmp_path: Path) -> N
     with Sheet(Clip(tmp_path, "clip", 10.0, (1920, 1080), ("a",), 5)) as sheet:
         for number in range(1, 6):
             sheet.add(number, Tracks.empty(), np.zeros((1080, 1920, 3), np.uint8))
-        assert {picture.shape for _, picture in sheet._pictures} == {(360, 640, 3)}
+        assert {picture.shape for picture in sheet._pictures.values()} == {(360, 640, 3)}
 
 
 @pytest.mark.parametrize(

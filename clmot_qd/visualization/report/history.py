@@ -114,10 +114,11 @@ def _records(log: Path) -> Iterator[dict[str, Any]]:
             continue
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 return  # is being written
-            raise InputError(f"{log}, line {number}: no valid JSON ({error.msg}); remove the line") from error
+            told = getattr(error, "msg", None) or str(error)  # a number of 5000 digits, brackets 100000 deep
+            raise InputError(f"{log}, line {number}: no valid JSON ({told}); remove the line") from error
         if not isinstance(record, dict):
             raise InputError(f"{log}, line {number}: a {type(record).__name__}, not an object; remove the line")
         if not math.isfinite(_number(record.get("iter")) or 0):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,13 @@ import numpy as np
 
 from clmot_qd.apis.embedding_quality import BINS, FAR_LEVELS, GAPS, EmbeddingQuality, Nearest
 from clmot_qd.apis.embedding_quality_report import TRAINED, TrueObjects
+from clmot_qd.arrays import ArrayFile
 from clmot_qd.files import atomic_path
 from clmot_qd.visualization.report.tracked import Embedded
 
 _COLUMNS = ("ids", "frames", "videos", "labels")
-_NOT_THERE = (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile)  # or damaged: it is made again
+# Or damaged: it is made again. InputError is a ValueError.
+_NOT_THERE = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 
 
 def write_objects(path: Path, embedded: Embedded) -> None:
@@ -29,7 +30,7 @@ def write_objects(path: Path, embedded: Embedded) -> None:
 def read_objects(path: Path) -> Embedded | None:
     """Return what :func:`write_objects` kept; None where there is nothing, or nothing whole."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with ArrayFile(path) as arrays:
             columns = {name: arrays[name] for name in _COLUMNS}
             classes = tuple(map(str, arrays["classes"]))
             objects = TrueObjects(embeds={TRAINED: arrays["embeds"]}, classes=classes, **columns)
@@ -62,7 +63,7 @@ def write_qualities(path: Path, qualities: Mapping[str, EmbeddingQuality]) -> No
 def read_qualities(path: Path) -> dict[str, EmbeddingQuality] | None:
     """Return what :func:`write_qualities` kept; None where there is nothing, nothing whole, or other levels."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with ArrayFile(path) as arrays:
             if arrays["settings"].tolist() != [*FAR_LEVELS, *GAPS] or arrays["pairs"].shape[1:] != (2, BINS):
                 return None
             rows = zip(*(arrays[name] for name in ("names", "counts", "pairs", "rates", "nearest")), strict=True)

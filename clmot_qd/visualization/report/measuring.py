@@ -31,6 +31,7 @@ from clmot_qd.datasets.detections import CacheFolder
 from clmot_qd.datasets.mot_text import MotTable, empty_table
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import GroundTruth, read_cocovid
+from clmot_qd.trackers.online_tracker import rejected_note
 from clmot_qd.visualization.report.kept import read_objects, read_qualities, write_objects, write_qualities
 from clmot_qd.visualization.report.rules import is_track_map, rules_of, scored_classes
 from clmot_qd.visualization.report.tracked import Embedded, Tracked, first_frames, pictures_of
@@ -97,6 +98,8 @@ def track_run(
     if empty:
         note(f"{folder} has no detections of {len(empty)} videos, which count as empty; first: {empty[0]}")
     tracks = {name: _track(name, videos, tracker, truth, numbers) for name in truth.sequences}
+    if tracker.total_rejected:
+        note(rejected_note(tracker.total_rejected))
     if is_track_map(evaluator):
         note("TAO's track mAP is not shown: scores are those of the protocol 'plain', over all predictions")
     pictures = pictures_of(whole, image_root(config.test_dataloader.dataset))

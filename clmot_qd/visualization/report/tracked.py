@@ -16,6 +16,7 @@ from clmot_qd.datasets.mot_text import MotTable, PathLike
 from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.evaluation import GroundTruth, SequenceTruth, TrackScores, evaluate_tracks
 from clmot_qd.files import read_json
+from clmot_qd.names import check_below
 from clmot_qd.visualization.report.timeline import Timeline, make_timelines
 
 if TYPE_CHECKING:
@@ -127,11 +128,13 @@ def pictures_of(truth: GroundTruth, root: PathLike | None) -> dict[tuple[str, in
         return {}
     with expecting_form(lambda: str(truth.source)):
         images = read_json(truth.source)["images"]
-        return {
-            truth.frame_index[image["video_id"], image["frame_id"]]: Path(os.path.join(root, image["file_name"]))
+        paths = {
+            truth.frame_index[image["video_id"], image["frame_id"]]: os.path.join(root, image["file_name"])
             for image in images
             if image.get("file_name")
         }
+    check_below(root, paths.values(), str(truth.source))  # the page goes to others: no other pictures in it
+    return {place: Path(path) for place, path in paths.items()}
 
 
 def _sequence_pictures(truth: GroundTruth, root: PathLike) -> dict[tuple[str, int], Path]:
