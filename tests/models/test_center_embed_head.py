@@ -71,6 +71,16 @@ def test_exact_radius_equals_mmdet() -> None:
     )
 
 
+def test_a_sure_false_peak_is_corrected_in_half_precision_too() -> None:
+    """A score of 0.999 rounds to 1 in bfloat16."""
+    head = head_of().train()
+    torch.nn.init.constant_(head.heatmap_head[-1].bias, 7.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = head.loss([torch.zeros(1, 8, 16, 24)], [sample_of([])])
+    losses["loss_center_heatmap"].backward()
+    assert head.heatmap_head[-1].bias.grad.item() > 1
+
+
 def naive_heatmap(boxes: list[np.ndarray], labels: list[list[int]], shape: tuple[int, int, int, int]) -> np.ndarray:
     """Eq. (2), object by object and cell by cell."""
     heatmap = np.zeros(shape)
