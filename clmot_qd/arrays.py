@@ -84,15 +84,17 @@ def read_array(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         InputError: It is missing, damaged, or shorter than it says.
     """
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: cannot be read: no such file; check the path")
     try:
         array = np.load(path, allow_pickle=False, mmap_mode="r")  # a map is never longer than the file
         if array.size > os.path.getsize(path):  # of elements that take no bytes there may be any number
             raise ValueError("elements without content")
         return np.array(array)
     except Exception as error:
-        raise InputError(f"{path}: not a whole .npy file ({_told(error)}); make it again") from error
+        raise InputError(f"{path}: cannot be read as .npy ({_told(error)}); make it again, of plain numbers") from error
 
 
 def _told(error: Any) -> str:
-    """The first line of what an error says."""
-    return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0]
+    """The first sentence of what an error says; numpy's second one is the advice to unpickle."""
+    return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0].split(". ")[0]

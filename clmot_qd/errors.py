@@ -17,8 +17,8 @@ from contextlib import contextmanager
 class InputError(ValueError):
     """A mistake in what the user gave: the message names file, line or key and says what to do.
 
-    Values of the user's file stand in the message, so whatever would break the line or move the cursor is written as
-    an escape, and the middle of a very long message is left out.
+    Values of the user's file stand in the message, so line ends are blanks, what else would move the cursor is written
+    as an escape, and the middle of a very long message is left out.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -32,7 +32,7 @@ _LONGEST = 2000  # characters
 
 
 def _in_one_line(text: str) -> str:
-    text = text.strip()
+    text = " ".join(text.splitlines()).strip()
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST * 3 // 4]} ... {text[-_LONGEST // 4 :]}"
     if text.isprintable():

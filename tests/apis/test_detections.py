@@ -95,8 +95,8 @@ def test_parse_tracker_options() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.ones((2, 4)), "shape (2, 4); it must be (3, C)"),
-        (np.ones(3), "shape (3,); it must be (3, C)"),
+        (np.ones((2, 4)), "shape (2, 4) of float64; it must be (3, C)"),
+        (np.ones(3), "shape (3,) of float64; it must be (3, C)"),
         (np.array([[1.0], [np.nan], [2.0]]), "row 1 (from 0) has a value that is not finite"),
         (np.array([{}], dtype=object), "cannot be read as .npy"),
         (b"no array", "cannot be read as .npy"),

@@ -106,7 +106,8 @@ def test_a_failure_is_told_once_and_the_run_goes_on(
     runner.train()
     assert runner.iter == 4
     assert len(calls) == 1
-    assert told == ["TrackingVisualizationHook: no pictures of training pairs from here on (RuntimeError: no ink)"]
+    drawing = [line for line in told if "could not be used" not in line]  # boxes of an untrained network
+    assert drawing == ["TrackingVisualizationHook: no pictures of training pairs from here on (RuntimeError: no ink)"]
     # The other kind goes on.
     assert [path.name for path in tmp_path.rglob("vis_image/*.png")] == ["tracks_DEMO-test-01_1.png"]
 

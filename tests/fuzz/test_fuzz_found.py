@@ -67,7 +67,7 @@ class TestText:
         assert read(tmp_path / "a.json") == ["cut \ufffd", "whole \U0001f600", r"\ud83d", {"\ufffd": [1]}]
 
     def test_message_of_one_line(self) -> None:
-        assert str(InputError("class 'a\nb\x1b[31m' of 世界")) == r"class 'a\nb\x1b[31m' of 世界"
+        assert str(InputError("class 'a\nb\x1b[31m' of 世界")) == r"class 'a b\x1b[31m' of 世界"
         assert len(str(InputError("x" * 10**6))) < 3000
         told = "Caught InputError in worker process 0.\nOriginal Traceback (most recent call last):\nInputError: a"
         assert one_line(InputError(told)) == "a"
@@ -220,13 +220,13 @@ class TestArrays:
             archive.writestr("frames.npy", head.getvalue() + bytes(80))
         refused(lambda: ArrayFile(tmp_path / "a.npz")["frames"], "a.npz: ")
         (tmp_path / "a.npy").write_bytes(head.getvalue() + bytes(80))
-        refused(lambda: read_array(tmp_path / "a.npy"), "a.npy: not a whole .npy file")
+        refused(lambda: read_array(tmp_path / "a.npy"), "a.npy: cannot be read as .npy")
 
     def test_head_that_is_no_python(self, tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", np.ones(3))
         content = (tmp_path / "a.npy").read_bytes()
         (tmp_path / "a.npy").write_bytes(content.replace(b"}", b"(", 1))
-        refused(lambda: read_array(tmp_path / "a.npy"), "not a whole .npy file")
+        refused(lambda: read_array(tmp_path / "a.npy"), "cannot be read as .npy")
 
 
 class TestMatlab:

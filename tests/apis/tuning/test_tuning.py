@@ -339,9 +339,10 @@ class TestTune:
             InputError, match=r"trials\.json: is of a search with another embed_scale \(1\.0, now 2\.0\)"
         ):
             TrialFiles(tmp_path, other.identity()).read()
-        (tmp_path / "trials.json").write_text("{")
-        with pytest.raises(InputError, match=r"trials\.json: is no list of trials"):
-            tune(objective, GridProposer([]), out=tmp_path)
+        for text, message in (("{", "no valid JSON"), ("{}", "is no list of trials")):
+            (tmp_path / "trials.json").write_text(text)
+            with pytest.raises(InputError, match=rf"trials\.json: {message}"):
+                tune(objective, GridProposer([]), out=tmp_path)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
