@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,25 @@ def broken_picture(rank: int, count: int, out: str) -> None:
         run_command(lambda: command("test").main([*arguments, *launcher(count)]))
     except SystemExit as end:
         Path(f"{out}/code-{rank}").write_text(str(end.code))
+
+
+def waited_for(rank: int, count: int, out: str) -> None:
+    """One process does not come before the other has given up."""
+    import torch
+
+    from clmot_qd.apis.processes import joined_processes
+    from clmot_qd.errors import InputError
+    from clmot_qd.files import write_text
+
+    said = Path(out) / "waited"
+    try:
+        with joined_processes("pytorch", timeout=0.5 if rank == 0 else None):
+            if rank == 0:
+                torch.distributed.barrier()
+            while not said.exists():
+                time.sleep(0.05)
+            raise KeyboardInterrupt
+    except InputError as error:
+        write_text(said, str(error))
+    except KeyboardInterrupt:
+        pass

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from mmengine.config import Config
 from clmot_qd.apis import processes
 from clmot_qd.apis.processes import joined_processes, local_device
 from clmot_qd.errors import InputError
+from clmot_qd.evaluation import gathering
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("train_command", 1),
         ("train_command", 2),
         ("broken_picture", 3),
+        ("waited_for", 2),
     ]
     run_forked("distributed_commands", calls, path, join=False)
     return path
@@ -91,6 +94,32 @@ def test_an_error_of_one_process_ends_the_others(folder: Path) -> None:
     assert not any("Traceback" in line for lines in said for line in lines)
 
 
+def test_a_process_that_does_not_come_is_told_in_one_line(folder: Path) -> None:
+    assert (folder / "waited").read_text() == (
+        "another process did not come within 0:00:00.500000; env_cfg.dist_cfg.timeout sets how many seconds to wait"
+    )
+
+
+@pytest.mark.parametrize("timeout", [None, 5])
+def test_one_patience_everywhere(timeout: float | None, slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    waits = []
+    start = torch.distributed.init_process_group
+    monkeypatch.setattr(
+        torch.distributed, "init_process_group", lambda *a, **k: waits.append(k["timeout"]) or start(*a, **k)
+    )
+    new = torch.distributed.new_group
+    monkeypatch.setattr(torch.distributed, "new_group", lambda **k: waits.append(k["timeout"]) or new(**k))
+    config = Config(dict(env_cfg=dict(dist_cfg=dict(timeout=timeout) if timeout else {})))
+    for given in (dict(config=config), dict(timeout=timeout)):
+        with joined_processes("slurm", **given), monkeypatch.context() as patch:
+            patch.setattr(torch.distributed, "get_backend", lambda: "nccl")
+            first, second = gathering._cpu_group(), gathering._cpu_group()
+            assert first is second, "one side group, whatever the number of metrics"
+    assert waits == [timedelta(seconds=timeout) if timeout else gathering.LONGEST_WAIT] * 4
+    assert gathering.LONGEST_WAIT.total_seconds() * 1000 < 2**31
+
+
 @pytest.mark.parametrize(("launcher", "missing"), [("pytorch", "RANK"), ("slurm", "SLURM_PROCID")])
 def test_a_launcher_that_did_not_start_the_command(
     launcher: str, missing: str, monkeypatch: pytest.MonkeyPatch
@@ -147,7 +176,7 @@ def test_a_configuration_is_made_fit_for_processors() -> None:
     assert "SyncBN" not in str(config.model)
     assert config.model.norm_cfg == dict(type="BN", requires_grad=True)
     assert config.model_wrapper_cfg.device_ids is None
-    assert config.env_cfg.dist_cfg.timeout == 6 * 3600
+    assert config.env_cfg.dist_cfg == dict(backend="nccl"), "what waits on GPUs waits as long as NCCL does"
     config = Config(dict(model_wrapper_cfg=dict(type="Own"), env_cfg=dict(dist_cfg=dict(timeout=5))))
     processes._prepare(config)
     assert config.model_wrapper_cfg.type == "Own"

@@ -86,10 +86,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _resume(checkpoint: str, config: Any) -> str:
-    """Let the configuration go on from a checkpoint, ``auto`` from the latest; what there is to say of that one."""
+    """Let the configuration go on from a checkpoint, ``auto`` from the latest; what there is to say of that one.
+
+    Of several processes, which may see different folders, ``ExactResumeHook`` lets the first one's choice count.
+    """
     from clmot_qd.engine.latest_checkpoint import Latest, latest_checkpoint
 
-    latest = latest_checkpoint(config.work_dir) if checkpoint == "auto" else Latest(checkpoint)
+    template = (config.get("default_hooks", {}).get("checkpoint") or {}).get("filename_tmpl")
+    latest = latest_checkpoint(config.work_dir, template) if checkpoint == "auto" else Latest(checkpoint)
     if latest.path:  # nothing to resume from is a first start: load_from keeps its meaning then
         config.resume, config.load_from = True, latest.path
     return latest.note

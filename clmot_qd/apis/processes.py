@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from clmot_qd.apis.running import end_process_group
 from clmot_qd.errors import InputError
+from clmot_qd.evaluation.gathering import LONGEST_WAIT, longest_wait
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
 LAUNCHERS = ("none", "pytorch", "slurm", "mpi")
-LONGEST_WAIT = timedelta(hours=6)
-"""How long a process waits for the others: in tests the one with the short videos for the one with the long ones. One
-that has ended is noticed at once, by its launcher or by its connection."""
 
 # What each launcher calls the number of a process, how many there are, and its number on its machine.
 _NAMES = dict(
@@ -29,11 +27,12 @@ _NAMES = dict(
     mpi=("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
 )
 _STARTED_BY = dict(pytorch="torchrun", slurm="srun", mpi="mpirun of Open MPI")
+_LATE = re.compile(r"(Timed out|timeout) (waiting|after) \d+ ?ms")
 _LOST = re.compile(r"Connection (closed|reset) by peer|Broken pipe|remote process exited|Socket closed|got 0 bytes")
 
 
 @contextmanager
-def joined_processes(launcher: str, config: Config | None = None) -> Iterator[None]:
+def joined_processes(launcher: str, config: Config | None = None, timeout: float | None = None) -> Iterator[None]:
     """Take part in a process group for as long as the block lasts; with the launcher ``'none'`` nothing happens.
 
     Left well, every process waits for every other one. Left by an exception it ends at once, and the others as soon as
@@ -44,10 +43,13 @@ def joined_processes(launcher: str, config: Config | None = None) -> Iterator[No
         config: Of a run; mmengine starts the group on GPUs and wraps the model. Without a GPU, where mmengine would ask
             CUDA for one, the group is started here, and the configuration prepared for it, in place. None starts a
             group that carries no tensors of GPUs.
+        timeout: How many seconds a process waits for the others; None takes ``env_cfg.dist_cfg.timeout`` of the
+            configuration, without one :data:`~clmot_qd.evaluation.gathering.LONGEST_WAIT`. On GPUs, whose processes go
+            in step, without one NCCL's own.
 
     Raises:
-        InputError: Not started by this launcher; the others cannot be met; another process has ended; something in the
-            configuration needs GPUs.
+        InputError: Not started by this launcher; the others cannot be met; another process has ended, or is waited for
+            longer than ``timeout``; something in the configuration needs GPUs.
     """
     if launcher == "none":
         yield
@@ -55,13 +57,20 @@ def joined_processes(launcher: str, config: Config | None = None) -> Iterator[No
     _read_place(launcher)
     if config is not None:
         _prepare(config)
+        timeout = config.env_cfg.dist_cfg.get("timeout", timeout)
+    wait = LONGEST_WAIT if timeout is None else timedelta(seconds=timeout)
     if config is None or not _on_gpus():
-        _start_gloo(launcher)
+        _start_gloo(launcher, wait)
     try:
-        yield
-        end_process_group()
+        with longest_wait(wait):
+            yield
+            end_process_group()
     except RuntimeError as error:
         _leave()
+        if _LATE.search(str(error)):
+            raise InputError(
+                f"another process did not come within {wait}; env_cfg.dist_cfg.timeout sets how many seconds to wait"
+            ) from error
         if _LOST.search(str(error)):
             raise InputError("another process has ended before its work was done; its own message says why") from error
         raise
@@ -99,11 +108,11 @@ def _on_gpus() -> bool:
 
 
 def _prepare(config: Config) -> None:
-    """Give the configuration a longer patience and, without a GPU, a model and a wrapper that ask for none."""
+    """Give the configuration a backend and, without a GPU, a model and a wrapper that ask for none."""
     from mmengine.logging import print_log
 
     environment = config.get("env_cfg", {})
-    group = {"backend": "nccl", "timeout": LONGEST_WAIT.total_seconds(), **environment.get("dist_cfg", {})}
+    group = {"backend": "nccl", **environment.get("dist_cfg", {})}
     config.env_cfg = {**environment, "dist_cfg": group}
     if _on_gpus():
         return
@@ -130,14 +139,14 @@ def _without_sync_bn(node: Any) -> bool:
     return any(found)
 
 
-def _start_gloo(launcher: str) -> None:
+def _start_gloo(launcher: str, wait: timedelta) -> None:
     from torch import distributed
 
     os.environ.setdefault("MASTER_PORT", "29500")
     if launcher == "slurm" and "MASTER_ADDR" not in os.environ:
         os.environ["MASTER_ADDR"] = _first_slurm_host()
     try:
-        distributed.init_process_group("gloo", timeout=LONGEST_WAIT)
+        distributed.init_process_group("gloo", timeout=wait)
     except (RuntimeError, ValueError) as error:
         place = f"{os.environ.get('MASTER_ADDR')}:{os.environ['MASTER_PORT']}"
         said = str(error).strip().splitlines()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
-from clmot_qd.engine.latest_checkpoint import LAST_CHECKPOINT
+from clmot_qd.engine.latest_checkpoint import LAST_CHECKPOINT, names_like
 from clmot_qd.files import atomic_path, write_text
 
 SUPERFLUOUS = "superfluous_ckpts"
 """In a checkpoint's list of runtime information: names of files that were to be removed after it was written."""
+_BEGUN = re.compile(r"\.(.+)\.[0-9a-f]{8}(\.\w+|)")
 
 
 @register_backend("whole_files", force=True)
@@ -50,6 +52,7 @@ class WholeCheckpointHook(CheckpointHook):
     backend_args: dict[str, Any] | None
     file_backend: Any
     last_ckpt: str | None
+    best_ckpt_path: str | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,13 +64,11 @@ class WholeCheckpointHook(CheckpointHook):
         """Find the folder, and remove what a killed process had begun there."""
         super().before_train(runner)
         known = runner.message_hub.runtime_info
-        last = known.get("last_ckpt")
+        last = self._here(known.get("last_ckpt"))
         self.last_ckpt = last if last and self.file_backend.exists(last) else None
+        self._find_best(runner)
         if is_main_process() and "://" not in self.out_dir:
-            for kind in (self.filename_tmpl.format("*"), "best_*.pth"):
-                name = Path(kind)
-                for begun in Path(self.out_dir).glob(f".{name.stem}.*{name.suffix}"):
-                    begun.unlink(missing_ok=True)
+            self._remove_begun()
         if is_main_process():
             self._remove(known.get(SUPERFLUOUS, []))
 
@@ -102,11 +103,38 @@ class WholeCheckpointHook(CheckpointHook):
         runner.message_hub.update_info("keep_ckpt_ids", list(self.keep_ckpt_ids))
         return [self.filename_tmpl.format(one) for one in kept[: -self.max_keep_ckpts]]
 
+    def _here(self, recorded: str | None) -> str | None:
+        """Where a checkpoint is now: in this folder, if that was moved after the path was recorded."""
+        if not recorded or self.file_backend.exists(recorded):
+            return recorded
+        moved = self.file_backend.join_path(self.out_dir, recorded.rpartition("/")[2])
+        return moved if self.file_backend.exists(moved) else recorded
+
+    def _find_best(self, runner: Runner) -> None:
+        """Let the parent know the best checkpoints where they are now, so that a better one replaces them."""
+        if getattr(self, "best_ckpt_path", None):
+            self.best_ckpt_path = self._here(self.best_ckpt_path)
+            runner.message_hub.update_info("best_ckpt", self.best_ckpt_path)
+        for key, recorded in getattr(self, "best_ckpt_path_dict", {}).items():
+            if recorded:
+                self.best_ckpt_path_dict[key] = self._here(recorded)
+                runner.message_hub.update_info(f"best_ckpt_{key}", self.best_ckpt_path_dict[key])
+
+    def _remove_begun(self) -> None:
+        """Remove files under the temporary names of ``atomic_path``; its process was killed."""
+        ours = names_like(self.filename_tmpl)
+        for path in Path(self.out_dir).glob(".*"):
+            begun = _BEGUN.fullmatch(path.name)
+            if begun and (begun[1].startswith("best_") or ours.fullmatch(begun[1] + begun[2])):
+                path.unlink(missing_ok=True)
+
     def _remove(self, names: Sequence[str]) -> None:
         for name in names:
             path = self.file_backend.join_path(self.out_dir, name)
             if self.file_backend.isfile(path):
                 self.file_backend.remove(path)
+            elif self.file_backend.isdir(path):  # DeepSpeed's checkpoints are folders
+                self.file_backend.rmtree(path)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         """Let the parent write; what it removes before it has written, remove afterwards."""

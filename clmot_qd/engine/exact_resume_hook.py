@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 from mmdet.registry import HOOKS
-from mmengine.dist import get_rank, is_main_process
-from mmengine.hooks import Hook
+from mmengine.dist import broadcast_object_list, get_rank, is_main_process
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop, IterBasedTrainLoop, Runner
 
 from clmot_qd.engine.latest_checkpoint import latest_checkpoint
@@ -25,8 +25,8 @@ from clmot_qd.files import write_text
 
 KEY = "exact_resume"
 """Under which a checkpoint has what this hook adds to it: numbers, and gradients that wait for their step."""
-LAST_VALIDATION = "last_validation"
-"""The file in the work folder that says after how many iterations a validation was completed last."""
+COMPLETED_VALIDATIONS = "completed_validations"
+"""The file in the work folder that says after how many iterations validations were completed, one in a line."""
 
 
 @HOOKS.register_module()
@@ -55,13 +55,12 @@ class ExactResumeHook(Hook):
         self._epoch_start = 0
 
     def before_run(self, runner: Runner) -> None:
-        """Choose the checkpoint, where that is left to mmengine."""
+        """Choose the checkpoint, where that is left to mmengine; of several processes the first does."""
         if runner._resume and runner._load_from is None:
-            latest = latest_checkpoint(runner.work_dir)
-            runner._load_from = latest.path
-            runner._resume = latest.path is not None
-            if latest.note:
-                runner.logger.warning(latest.note)
+            runner._load_from, runner._resume = _latest(runner) if is_main_process() else (None, False)
+        chosen = [runner._load_from, runner._resume]
+        broadcast_object_list(chosen)  # others may not see the first one's folder
+        runner._load_from, runner._resume = chosen
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep what is for :meth:`before_train`."""
@@ -83,15 +82,12 @@ class ExactResumeHook(Hook):
         """Take up where the checkpoint stands."""
         resumed, self._resumed = self._resumed, {}
         self._number_samples(runner, resumed.get("sampler_seed"))
-        batches = resumed.get("batches", 0) and _skip_batches(runner, resumed)
+        batches = _skip_batches(runner, resumed) if resumed.get("batches") else 0
         self._epoch_start = runner.iter - batches
         _restore_gradients(runner, resumed.get("gradients") or {})
-        record = Path(runner.work_dir, LAST_VALIDATION)
-        if not runner._resume:
-            if is_main_process():
-                record.unlink(missing_ok=True)
-        elif not batches and _validation_is_due(runner) and _validated(record) != runner.iter:
-            runner.logger.info("The validation that is due at this checkpoint was not completed: it comes first")
+        completed = self._take_up_record(runner)
+        if runner._resume and not batches and _validation_is_due(runner) and not completed:
+            runner.logger.info("There is no record of the validation that is due at this checkpoint: it comes first")
             runner.val_loop.run()
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -115,7 +111,20 @@ class ExactResumeHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Note that a validation in the course of training was completed, a better checkpoint included."""
         if isinstance(runner._train_loop, BaseLoop) and is_main_process():
-            write_text(Path(runner.work_dir, LAST_VALIDATION), f"{runner.iter}\n")
+            record = Path(runner.work_dir, COMPLETED_VALIDATIONS)
+            _write_record(record, _validated(record) | {runner.iter})
+
+    def _take_up_record(self, runner: Runner) -> bool:
+        """Forget validations that are yet to come; whether the one due here was completed: the first process says."""
+        said = [False]
+        if is_main_process():
+            record = Path(runner.work_dir, COMPLETED_VALIDATIONS)
+            known = _validated(record) if runner._resume else set()
+            said = [runner.iter in known]
+            if record.exists():
+                _write_record(record, {iteration for iteration in known if iteration <= runner.iter})
+        broadcast_object_list(said)
+        return said[0]
 
     def _number_samples(self, runner: Runner, sampler_seed: int | None) -> None:
         loop = runner.train_loop
@@ -132,6 +141,15 @@ class ExactResumeHook(Hook):
                 inner.indices = inner._indices_of_rank()
             loop.dataloader = loader_of(loop.dataloader, loop.dataloader.batch_sampler)
             loop.dataloader_iterator = type(loop.dataloader_iterator)(loop.dataloader)
+
+
+def _latest(runner: Runner) -> tuple[str | None, bool]:
+    """The latest checkpoint of the run, and whether there is one."""
+    templates = [hook.filename_tmpl for hook in runner.hooks if isinstance(hook, CheckpointHook)]
+    latest = latest_checkpoint(runner.work_dir, *templates[:1])
+    if latest.note:
+        runner.logger.warning(latest.note)
+    return latest.path, latest.path is not None
 
 
 def _skip_batches(runner: Runner, resumed: dict[str, int]) -> int:
@@ -178,9 +196,13 @@ def _validation_is_due(runner: Runner) -> bool:
     return count >= max(1, loop.val_begin) and (count % loop.val_interval == 0 or count == last)
 
 
-def _validated(record: Path) -> int | None:
-    """After how many iterations the last validation was completed."""
+def _validated(record: Path) -> set[int]:
+    """After how many iterations validations were completed."""
     try:
-        return int(record.read_text(encoding="utf-8"))
+        return {int(line) for line in record.read_text(encoding="utf-8").split()}
     except (OSError, ValueError):
-        return None
+        return set()
+
+
+def _write_record(record: Path, iterations: set[int]) -> None:
+    write_text(record, "".join(f"{iteration}\n" for iteration in sorted(iterations)))

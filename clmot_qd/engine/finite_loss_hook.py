@@ -21,6 +21,10 @@ from clmot_qd.errors import InputError
 _NAMES_SHOWN = 16
 # A loss scaler starts at 2^16 and halves its factor at each step it skips: so small, it has skipped all for long.
 _SMALLEST_LOSS_SCALE = 2.0**-24
+# Iterations between two looks at it, each of which waits for the GPU.
+_SCALE_INTERVAL = 50
+# So many batches in a row whose loss is not finite are left to a dynamic loss scaler.
+_SKIPPED = 20
 
 
 @HOOKS.register_module()
@@ -31,6 +35,9 @@ class FiniteLossHook(Hook):
     processes as well: all processes end together. Nothing of the batch has reached the weights, whatever the optimizer,
     its gradient accumulation or its precision; the last checkpoint is as good as it was. (mmdet's
     ``CheckInvalidLossHook`` looks every 50 iterations, after the step.)
+
+    Half precision overflows now and then in the forward pass: a dynamic loss scaler skips the step and lowers its
+    factor. With one, training ends at the twentieth such batch in a row.
 
     Gradients may overflow where the loss does not. A step that mixed precision's loss scaler skips for that is normal,
     and scalers that do nothing but skip are noticed. Elsewhere such a step spoils the weights, and the next loss is not
@@ -47,18 +54,21 @@ class FiniteLossHook(Hook):
         self.check_gradients = check_gradients
         self._handles: list[Any] = []
         self._names: list[str] = []
-        self._since_step: deque[str] = deque(maxlen=1024)
+        self._checks: list[_GradientCheck] = []
         self._place = ""
+        self._scaled = False
+        self._spoiled = 0
 
     def before_train(self, runner: Runner) -> None:
         """Watch what the model's forward returns in training, and the optimizer's steps."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self._scaled, self._spoiled = all(map(_scales_dynamically, _wrappers(runner))), 0
         self._handles = [model.register_forward_hook(self._check_losses, with_kwargs=True)]
         if self.check_gradients:
             parameters = {id(p): name for name, p in model.named_parameters()}
-            for wrapper in _wrappers(runner):
-                watch = _GradientCheck(self, parameters)
-                self._handles.append(wrapper.optimizer.register_step_pre_hook(watch))
+            self._checks = [_GradientCheck(self, parameters) for _ in _wrappers(runner)]
+            for wrapper, check in zip(_wrappers(runner), self._checks):
+                self._handles.append(wrapper.optimizer.register_step_pre_hook(check))
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Remember where training is."""
@@ -70,19 +80,21 @@ class FiniteLossHook(Hook):
         Raises:
             InputError: It does.
         """
+        if not self.every_n_train_iters(runner, _SCALE_INTERVAL):
+            return
         for wrapper in _wrappers(runner):
             scaler = getattr(wrapper, "loss_scaler", None)
-            if scaler is not None and scaler.get_scale() < _SMALLEST_LOSS_SCALE:
+            if scaler is not None and (scale := scaler.get_scale()) < _SMALLEST_LOSS_SCALE:
                 raise InputError(
                     f"{self._place}: training stands still: the loss scaler has skipped so many steps that its factor "
-                    f"is {scaler.get_scale():.1g}: the gradients are never finite; {self._batch(self._names)}"
+                    f"is {scale:.1g}: the gradients are never finite; {self._batch(self._names)}"
                 )
 
     def after_train(self, runner: Runner) -> None:
         """Watch no longer."""
         for handle in self._handles:
             handle.remove()
-        self._handles = []
+        self._handles, self._checks = [], []
 
     # ---------------------------------------------------------------------------------------------------------- losses
     def _check_losses(self, model: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
@@ -93,12 +105,14 @@ class FiniteLossHook(Hook):
         if not terms:
             return
         self._names = picture_names(kwargs.get("data_samples") or [part for part in args if isinstance(part, list)])
-        self._since_step += self._names
+        for check in self._checks:
+            check.since_step += self._names
         found = torch.stack(list(terms.values()))
         spoiled = (~found.sum().isfinite()).float()
         if get_world_size() > 1:  # one that stopped alone would leave the others waiting
             all_reduce(spoiled)
-        if not spoiled.item():
+        self._spoiled = self._spoiled + 1 if spoiled.item() else 0
+        if not self._spoiled or (self._scaled and self._spoiled < _SKIPPED):
             return
         report = [f"{name} {value:.4g}" for name, value in zip(terms, found.tolist())]
         everybody = all_gather_object((not found.sum().isfinite().item(), ", ".join(report), self._names))
@@ -135,11 +149,15 @@ class _GradientCheck:
     Args:
         hook: Knows the batch.
         parameters: Names by the identity of the parameter.
+
+    Attributes:
+        since_step: Pictures of the batches since this optimizer's last step.
     """
 
     def __init__(self, hook: FiniteLossHook, parameters: Mapping[int, str]) -> None:
         self.hook = hook
         self.parameters = parameters
+        self.since_step: deque[str] = deque(maxlen=1024)
 
     def __call__(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """Look at the gradients.
@@ -152,13 +170,15 @@ class _GradientCheck:
         hook = self.hook
         moving = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if not moving or _largest([p.grad for p in moving]).isfinite():
-            hook._since_step.clear()
+            self.since_step.clear()
             return
         named = ((self.parameters.get(id(p), "unnamed"), p.grad) for p in moving)
-        names = all_gather_object(list(hook._since_step))  # the gradients are the same in all processes
+        names = all_gather_object(list(self.since_step))  # the gradients are the same in all processes
+        # Another optimizer of the model may have made its step already.
+        whose = "the weights of this optimizer" if len(hook._checks) > 1 else "the weights"
         raise InputError(
             f"{hook._place}: the loss is finite, but not the gradients of {_listed(_not_finite(named))}; "
-            f"{hook._batch([name for part in names for name in part])}; the weights are as before this step"
+            f"{hook._batch([name for part in names for name in part])}; {whose} are as before this step"
         )
 
 
@@ -183,6 +203,12 @@ def _wrappers(runner: Runner) -> list[Any]:
     """The optimizer wrappers of a run; more than one with ``OptimWrapperDict``."""
     wrapper = runner.optim_wrapper
     return list(wrapper.values()) if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+
+
+def _scales_dynamically(wrapper: Any) -> bool:
+    """Whether a loss scaler skips steps and lowers its factor for them; mmengine's constant factor comes back."""
+    scaler = getattr(wrapper, "loss_scaler", None)
+    return scaler is not None and scaler.is_enabled() and getattr(wrapper, "_scale_update_param", None) is None
 
 
 def _terms(losses: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -9,8 +9,9 @@ number of workers, and after a restart.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,18 @@ class Place(int):
         return place
 
 
+class FramePlace(tuple):
+    """As :class:`Place`, of data sets of videos, whose indices are pairs (video, frame)."""
+
+    key: tuple[int, ...]
+
+    def __new__(cls, index: Iterable[int], key: tuple[int, ...] = ()) -> FramePlace:
+        """As that of :class:`Place`."""
+        place = super().__new__(cls, index)
+        place.key = key
+        return place
+
+
 class NumberedSampler(Sampler):
     """Another sampler's indices, each with the key of its sample's random numbers.
 
@@ -55,11 +68,15 @@ class NumberedSampler(Sampler):
         self.epoch = 0
         self.rank, self.world_size = get_dist_info()
 
-    def __iter__(self) -> Iterator[Place]:
-        """The elements of this process in this epoch."""
+    def __iter__(self) -> Iterator[Any]:
+        """The elements of this process in this epoch; those that are neither numbers nor tuples go without a key."""
         start = self.rank
         for index in self.sampler:
-            yield Place(index, (SAMPLES, self.seed, self.epoch, start))
+            key = (SAMPLES, self.seed, self.epoch, start)
+            if isinstance(index, Integral):
+                yield Place(int(index), key)
+            else:
+                yield FramePlace(index, key) if type(index) is tuple else index
             start += self.world_size
 
     def set_epoch(self, epoch: int) -> None:
@@ -98,13 +115,14 @@ def number_samples(loader: DataLoader, seed: int) -> NumberedSampler:
     return batches.sampler
 
 
-def _draw_samples(dataset: Any, places: Sequence[int]) -> list[Any]:
+def _draw_samples(dataset: Any, places: Sequence[Any]) -> list[Any]:
     """The samples of a batch."""
     samples = []
     for place in places:
-        if isinstance(place, Place):
+        if isinstance(place, (Place, FramePlace)):
             seed_globally(place.key)
-        samples.append(dataset[int(place)])
+            place = int(place) if isinstance(place, Place) else tuple(place)
+        samples.append(dataset[place])
     return samples
 
 

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from mmengine.dist import get_dist_info
 from mmengine.evaluator import BaseMetric
 
-LONGEST_WAIT = timedelta(hours=6)
-"""How long processes wait for the one with the longest videos, and for the first one to score."""
+LONGEST_WAIT = timedelta(days=20)
+"""How long processes wait for the one with the longest videos, and for the first one to score.
+
+It is not to matter: one that has ended is noticed at once, by its connection or its launcher. In milliseconds it fits
+into 32 bits.
+"""
+
+_waits = [LONGEST_WAIT]
+_side_groups: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # by the default group they go with
+
+
+@contextmanager
+def longest_wait(wait: timedelta) -> Iterator[None]:
+    """Let metrics wait no longer than this in place of :data:`LONGEST_WAIT`, for as long as the block lasts."""
+    _waits.append(wait)
+    try:
+        yield
+    finally:
+        _waits.pop()
 
 
 class GatheringMetric(BaseMetric):
@@ -21,8 +41,6 @@ class GatheringMetric(BaseMetric):
     the length of the data set, which may count videos where results count frames.
     """
 
-    _group: Any = None
-
     def evaluate(self, size: int) -> dict:
         """Score everything that was processed, on all processes."""
         rank, processes = get_dist_info()
@@ -30,7 +48,7 @@ class GatheringMetric(BaseMetric):
             return super().evaluate(sys.maxsize)
         from torch import distributed
 
-        group = self._cpu_group()
+        group = _cpu_group()
         parts: list[Any] = [None] * processes
         distributed.gather_object(self.results, parts if rank == 0 else None, group=group)
         told: list[Any] = [None]
@@ -41,10 +59,17 @@ class GatheringMetric(BaseMetric):
         self.results.clear()
         return told[0]
 
-    def _cpu_group(self) -> Any:
-        """All processes, joined without GPUs (whose memory is not for results); None is the default group."""
-        from torch import distributed
 
-        if distributed.get_backend() != "gloo" and self._group is None:
-            self._group = distributed.new_group(backend="gloo", timeout=LONGEST_WAIT)
-        return self._group
+def _cpu_group() -> Any:
+    """All processes, joined without GPUs (whose memory is not for results); None is the default group.
+
+    Made once, by all processes at the same time, with the patience that ``dist_cfg.timeout`` has set.
+    """
+    from torch import distributed
+
+    if distributed.get_backend() == "gloo":
+        return None
+    default = distributed.group.WORLD
+    if default not in _side_groups:
+        _side_groups[default] = distributed.new_group(backend="gloo", timeout=_waits[-1])
+    return _side_groups[default]

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from mmengine.dataset import ConcatDataset
 from mmengine.runner import loops
+from processes import run_ranks
 from toy_training import Stop, ToyData, checkpoints, logged, state, toy_config, train
 
-from clmot_qd.engine.exact_resume_hook import LAST_VALIDATION
+from clmot_qd.engine.exact_resume_hook import COMPLETED_VALIDATIONS
 from clmot_qd.errors import InputError
 
 WORKERS = {"train_dataloader.num_workers": 2, "train_dataloader.persistent_workers": True}
@@ -98,12 +99,54 @@ def test_a_validation_is_repeated_only_where_it_was_not_completed(tmp_path: Path
     train(config, tmp_path / "reference", total)
     done = total.count  # the last moment of all: after the validation, before that is noted
     assert train(config, tmp_path / "run", Stop(done)) is None
-    assert not (tmp_path / "run" / LAST_VALIDATION).exists()
+    assert not (tmp_path / "run" / COMPLETED_VALIDATIONS).exists()
     for _ in range(2):
         assert train(config, tmp_path / "run", resume=True) is not None
         assert len(logged(tmp_path / "run")[2, True]) == 2  # interrupted, completed; the second time nothing
     assert train(config, tmp_path / "run") is not None  # a new run knows of none
     assert len(logged(tmp_path / "run")[2, True]) == 3
+
+
+def test_an_earlier_checkpoint_has_its_validation(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    config = toy_config(**{"train_cfg.val_interval": 1, "default_hooks.checkpoint.max_keep_ckpts": -1})
+    config.log_level = "INFO"
+    train(config, tmp_path)
+    record = tmp_path / COMPLETED_VALIDATIONS
+    assert record.read_text() == "5\n10\n15\n20\n"
+    config.load_from = str(tmp_path / "epoch_3.pth")
+    assert train(config, tmp_path, Stop(1), resume=True) is None
+    assert record.read_text() == "5\n10\n15\n", "what was validated of the former fourth epoch says nothing now"
+    assert len(logged(tmp_path)[3, True]) == 1
+    assert "no record" not in capfd.readouterr().out
+    record.unlink()
+    assert train(config, tmp_path, resume=True) is not None
+    assert len(logged(tmp_path)[3, True]) == 2
+    assert "no record of the validation that is due at this checkpoint: it comes first" in capfd.readouterr().out
+
+
+FOLDERS = """
+import sys
+from pathlib import Path
+from mmengine.dist import get_rank
+from mmengine.model import MMDistributedDataParallel
+from mmengine.runner import Runner
+from processes import run_ranks
+from toy_training import logged, toy_config, train
+Runner.wrap_model = lambda self, cfg, model: MMDistributedDataParallel(model, broadcast_buffers=False)
+def run(folder, epochs):
+    changes = {"train_cfg.val_interval": 1, "train_dataloader.batch_size": 5, "train_cfg.max_epochs": epochs}
+    config = toy_config(**changes)
+    config.val_dataloader.batch_size = 2
+    return train(config, Path(sys.argv[1], folder), resume=True)
+run("shared", 2)
+print("iterations", run("shared" if get_rank() == 0 else "node1", 3).iter)
+"""
+
+
+def test_processes_that_see_different_folders_follow_the_first(tmp_path: Path) -> None:
+    """The second sees neither the record of validations nor `last_checkpoint`."""
+    printed = run_ranks(FOLDERS, [str(tmp_path)], 2, [Path(__file__).parent, Path(__file__).parents[1]])
+    assert all("iterations 3" in lines for lines in printed)
 
 
 def test_the_stock_loop_cannot_resume_within_an_epoch(tmp_path: Path) -> None:

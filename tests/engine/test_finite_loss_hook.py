@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from bad_batches import runner_of, sample
+from bad_batches import OneWeight, runner_of, sample
 from locations import REPOSITORY
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from processes import run_ranks
+from torch.optim import SGD
 
-from clmot_qd.engine.finite_loss_hook import picture_names
+from clmot_qd.engine.finite_loss_hook import FiniteLossHook, picture_names
 from clmot_qd.errors import InputError
 
 WRAPPERS: dict[str, dict[str, Any]] = {
@@ -33,9 +36,9 @@ def stopped(runner: Any) -> str:
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e39])
-@pytest.mark.parametrize("wrapper", WRAPPERS.values(), ids=WRAPPERS)
-def test_the_weights_are_as_before_the_batch(tmp_path: Path, wrapper: dict[str, Any], value: float) -> None:
-    runner = runner_of(tmp_path, [1, 2, 3, 4, 5, value, 6, 7], wrapper)
+@pytest.mark.parametrize("wrapper", [name for name in WRAPPERS if name != "scaled"])
+def test_the_weights_are_as_before_the_batch(tmp_path: Path, wrapper: str, value: float) -> None:
+    runner = runner_of(tmp_path, [1, 2, 3, 4, 5, value, 6, 7], WRAPPERS[wrapper])
     text = stopped(runner)
     before = runner.model.seen[2]
     assert len(runner.model.seen) == 3
@@ -82,6 +85,28 @@ def test_gradients_are_looked_at_on_request(tmp_path: Path, wrapper: str) -> Non
     assert "clip/3b.jpg" in text
 
 
+def test_the_step_of_one_optimizer_does_not_take_the_pictures_of_another() -> None:
+    model, hook = OneWeight().train(), FiniteLossHook(check_gradients=True)
+    wrappers = {name: OptimWrapper(SGD([getattr(model, name)], lr=0.1)) for name in ("weight", "idle")}
+    runner = SimpleNamespace(model=model, optim_wrapper=OptimWrapperDict(**wrappers), epoch=0, iter=4)
+    hook.before_train(runner)
+    for number in (1, 2):
+        hook.before_train_iter(runner, 0)
+        model([torch.tensor(1.0)], [sample(number)], mode="loss")
+        model.weight.grad, model.idle.grad = torch.ones(3), torch.full((2,), 1.0 if number == 1 else torch.nan)
+        wrappers["weight"].step()
+        if number == 1:
+            wrappers["idle"].step()
+    before = model.idle.detach().clone()
+    with pytest.raises(InputError) as caught:
+        wrappers["idle"].step()
+    assert torch.equal(model.idle, before)
+    assert str(caught.value) == (
+        "epoch 1, iteration 5: the loss is finite, but not the gradients of idle; pictures of the batch: clip/2a.jpg, "
+        "clip/2b.jpg; the weights of this optimizer are as before this step"
+    )
+
+
 def test_without_that_the_next_loss_tells_of_the_step_before(tmp_path: Path) -> None:
     text = stopped(runner_of(tmp_path, [1, 2, -3, 4, 5, 6, 7, 8]))
     assert text.startswith("epoch 1, iteration 3: the loss is not finite")
@@ -97,13 +122,37 @@ def test_a_step_that_the_loss_scaler_skips_is_normal(tmp_path: Path) -> None:
     assert not torch.equal(seen[2], runner.model.weight)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_loss_scaler_skips_a_few_batches_whose_loss_is_not_finite(tmp_path: Path, value: float) -> None:
+    runner = runner_of(tmp_path, [1, 2, *[value] * 38, 3, 4, *[value] * 38, 5, 6], WRAPPERS["scaled"])
+    runner.train()
+    seen = runner.model.seen
+    assert all(torch.equal(seen[1], weight) for weight in seen[2:21])
+    assert not torch.equal(seen[1], seen[21])
+    assert runner.model.weight.isfinite().all()
+
+
+def test_a_loss_that_is_not_finite_for_long_is_no_matter_of_the_scaler(tmp_path: Path) -> None:
+    runner = runner_of(tmp_path, [1, 2, *[torch.nan] * 60], WRAPPERS["scaled"])
+    text = stopped(runner)
+    assert text.startswith("epoch 1, iteration 21: the loss is not finite: loss_embed ")
+    assert torch.equal(runner.model.weight, runner.model.seen[1])
+
+
+def test_a_constant_loss_scale_is_no_way_out(tmp_path: Path) -> None:
+    runner = runner_of(tmp_path, [1, 2, torch.nan, 4], WRAPPERS["scaled"])
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.optim_wrapper._scale_update_param = 1024.0
+    assert stopped(runner).startswith("epoch 1, iteration 2: the loss is not finite")
+
+
 def test_a_loss_scaler_that_always_skips_is_noticed(tmp_path: Path) -> None:
     runner = runner_of(tmp_path, [-1.0] * 100, WRAPPERS["scaled"])
     text = stopped(runner)
     assert torch.equal(runner.model.weight, runner.model.seen[0])
-    # From 2^10 down to under 2^-24.
-    assert text.startswith("epoch 1, iteration 35: training stands still: the loss scaler has skipped so many steps")
-    assert "clip/68a.jpg" in text
+    # It is looked at every 50 iterations.
+    assert text.startswith("epoch 1, iteration 50: training stands still: the loss scaler has skipped so many steps")
+    assert "clip/98a.jpg" in text
 
 
 # ---- several processes -----------------------------------------------------------------------------------------------

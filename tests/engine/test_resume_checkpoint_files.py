@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import itertools
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -12,9 +13,9 @@ from typing import Any
 
 import pytest
 import torch
-from toy_training import checkpoints, state, toy_config, train
+from toy_training import Stop, ToyMetric, checkpoints, state, toy_config, train
 
-from clmot_qd.engine.latest_checkpoint import Latest, is_whole, latest_checkpoint
+from clmot_qd.engine.latest_checkpoint import Latest, is_whole, latest_checkpoint, names_like
 from clmot_qd.errors import InputError
 
 KILLED = 137
@@ -179,3 +180,100 @@ def test_nothing_whole_is_no_first_start(run: Path) -> None:
         path.unlink()
     assert latest_checkpoint(run) == Latest(None)
     assert latest_checkpoint(run / "not there") == Latest(None)
+
+
+def saved(folder: Path, *names: str) -> None:
+    """Whole files, each a minute newer than the one before."""
+    for number, name in enumerate(names):
+        torch.save(dict(state_dict={}), folder / name)
+        os.utime(folder / name, (1e9, 1e9 + 60 * number))
+
+
+@pytest.mark.parametrize(
+    ("names", "template", "expected"),
+    [
+        (["pretrained_mot17.pth", "clmot_dla34_mot20.pth"], None, None),
+        (["epoch_3.pth", "epoch_3-1a2b3c45.pth", "epoch_2.pth", "best_x_epoch_9.pth"], None, "epoch_3.pth"),
+        (["iter_500.pth", "epoch_12.pth"], None, "epoch_12.pth"),
+        (["epoch_12.pth", "iter_500.pth", "iter_90.pth"], None, "iter_500.pth"),
+        (["run[1]_007.pth", "run[1]_010.pth", "run1_011.pth"], "run[1]_{:03d}.pth", "run[1]_010.pth"),
+        (["run_7.pth"], None, None),
+    ],
+)
+def test_only_names_that_training_gives_count(
+    names: list[str], template: str | None, expected: str | None, tmp_path: Path
+) -> None:
+    saved(tmp_path, *names)
+    assert latest_checkpoint(tmp_path, template).path == (expected and str(tmp_path / expected))
+
+
+def test_weights_in_the_folder_do_not_make_a_resume(tmp_path: Path) -> None:
+    saved(tmp_path, "pretrained_mot17.pth")
+    runner = train(toy_config(**{"train_cfg.max_epochs": 1}), tmp_path, resume=True)
+    assert runner is not None
+    assert runner.iter == 5
+
+
+def test_an_address_is_taken_as_it_is(tmp_path: Path) -> None:
+    saved(tmp_path, "epoch_1.pth")
+    (tmp_path / "last_checkpoint").write_text("s3://bucket/run/epoch_3.pth")
+    assert latest_checkpoint(tmp_path) == Latest("s3://bucket/run/epoch_3.pth")
+
+
+def test_checkpoints_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    config = toy_config(**{"default_hooks.checkpoint.out_dir": str(tmp_path / "other"), "train_cfg.max_epochs": 2})
+    expected = state(train(config, tmp_path / "run"))
+    cut(tmp_path / "other" / "run" / "epoch_2.pth")
+    latest = latest_checkpoint(tmp_path / "run")
+    assert latest.path == str(tmp_path / "other" / "run" / "epoch_1.pth")
+    assert "epoch_2.pth, which last_checkpoint names, is broken" in latest.note
+    assert state(train(config, tmp_path / "run", resume=True)) == expected
+
+
+def test_a_name_with_a_format(tmp_path: Path) -> None:
+    config = toy_config(**{"default_hooks.checkpoint.filename_tmpl": "run[1]_{:03d}.pth", "train_cfg.max_epochs": 3})
+    expected = state(train(config, tmp_path))
+    begun, others = tmp_path / ".run[1]_002.0123abcd.pth", tmp_path / ".run1_002.0123abcd.pth"
+    begun.touch(), others.touch()
+    cut(tmp_path / "run[1]_003.pth")
+    assert state(train(config, tmp_path, resume=True)) == expected
+    assert sorted(path.name for path in tmp_path.glob("run*.pth")) == ["run[1]_002.pth", "run[1]_003.pth"]
+    assert (begun.exists(), others.exists()) == (False, True)
+    assert not names_like("run[1]_{:03d}.pth").fullmatch("run1_003.pth")
+
+
+def test_folders_that_are_superfluous_are_removed(tmp_path: Path) -> None:
+    """DeepSpeed's checkpoints are folders."""
+    config = toy_config(**{"default_hooks.checkpoint.max_keep_ckpts": 1, "train_cfg.max_epochs": 2})
+    assert train(config, tmp_path, Stop(14)) is None
+    (tmp_path / "epoch_1.pth").rename(tmp_path / "kept.pth")
+    (tmp_path / "epoch_1.pth").mkdir()
+    (tmp_path / "epoch_1.pth" / "part").touch()
+    config.load_from = str(tmp_path / "kept.pth")
+    train(config, tmp_path, resume=True)
+    assert sorted(path.name for path in tmp_path.glob("epoch*")) == ["epoch_2.pth"]
+
+
+class Rising(ToyMetric):
+    """Better scores after each epoch."""
+
+    scores = itertools.count()
+
+    def compute_metrics(self, results: list) -> dict:
+        return dict.fromkeys(["mean", "again"], float(next(self.scores)))
+
+
+@pytest.mark.parametrize("keys", ["mean", ["mean", "again"]])
+def test_a_moved_run_replaces_its_best_checkpoint(keys: Any, tmp_path: Path) -> None:
+    config = toy_config(
+        **BEST | {"default_hooks.checkpoint.rule": "greater", "default_hooks.checkpoint.save_best": keys}
+    )
+    config.val_evaluator = dict(type=Rising)
+    train(config, tmp_path / "a")
+    (tmp_path / "a").rename(tmp_path / "b")
+    config.train_cfg.max_epochs = 4
+    runner = train(config, tmp_path / "b", resume=True)
+    assert runner is not None
+    best = {f"best_{key}_epoch_4.pth" for key in ([keys] if isinstance(keys, str) else keys)}
+    assert {path.name for path in (tmp_path / "b").glob("*.pth")} == {"epoch_4.pth", *best}
+    assert not (tmp_path / "a").exists()

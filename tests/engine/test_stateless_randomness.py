@@ -10,11 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmdet.datasets import BaseVideoDataset
+from mmdet.datasets.samplers import TrackImgSampler
 from mmengine.dataset import DefaultSampler, pseudo_collate
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from clmot_qd.engine import stateless_randomness
-from clmot_qd.engine.stateless_randomness import NumberedSampler, Place, loader_of, number_samples, seed_globally
+from clmot_qd.engine.stateless_randomness import (
+    FramePlace,
+    NumberedSampler,
+    Place,
+    loader_of,
+    number_samples,
+    seed_globally,
+)
 
 
 class Noise(Dataset):
@@ -104,3 +113,40 @@ def test_spawned_workers_can_be_given_the_data_set() -> None:
     again = pickle.loads(pickle.dumps(loader.dataset))
     assert again.__getitems__([Place(2, (1,))]) == loader.dataset.__getitems__([Place(2, (1,))])
     assert again.__getitems__.args[0] is again
+
+
+class Frames(BaseVideoDataset):
+    """Two videos of three frames: (index, a random number)."""
+
+    def load_data_list(self) -> list[dict]:
+        return [dict(video_id=number, video_length=3, images=[{}, {}, {}]) for number in range(2)]
+
+    def filter_data(self) -> list[dict]:
+        return self.data_list
+
+    def __getitem__(self, index: Any) -> tuple[Any, float]:
+        return (index, random.random())
+
+
+def test_indices_of_frames_of_videos() -> None:
+    """mmdet's sampler for video data sets gives pairs, which its batch sampler and data sets take apart."""
+    data = Frames(ann_file="", serialize_data=False)
+    drawn = []
+    for workers in (0, 2):
+        sampler = TrackImgSampler(data, seed=1)
+        loader = DataLoader(data, 2, sampler=sampler, num_workers=workers, collate_fn=list)
+        number_samples(loader, 5)
+        seed_globally([workers])
+        drawn.append([sample for samples in loader for sample in samples])
+    assert drawn[0] == drawn[1]
+    assert [index for index, _ in drawn[0]] == list(sampler)
+    assert all(type(index) is tuple for index, _ in drawn[0])
+    assert len({number for _, number in drawn[0]}) == 6
+    place = pickle.loads(pickle.dumps(FramePlace((1, 2), (3, 4))))
+    assert (place, place.key) == ((1, 2), (3, 4))
+
+
+def test_other_indices_are_left_as_they_are() -> None:
+    loader = DataLoader({"a": 1, "b": 2}, 1, sampler=["a", "b"], collate_fn=list)  # type: ignore[arg-type]
+    assert list(NumberedSampler(loader.sampler, 5)) == ["a", "b"]
+    assert stateless_randomness._draw_samples(loader.dataset, ["b"]) == [2]
