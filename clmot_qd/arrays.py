@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -11,9 +13,10 @@ import numpy as np
 
 from clmot_qd.errors import InputError
 
-# A zip file of zeros unpacks to a thousand times its size; arrays of measurements do not come near this.
-_MOST_PACKED = 100
-_SMALL = 64 << 20  # bytes
+MOST_PACKED = 100
+"""How many times its size a file may unpack to. Zeros make a thousand; arrays of measurements do not come near this."""
+SMALL = 64 << 20
+"""Bytes that any file may unpack to."""
 
 
 class ArrayFile:
@@ -41,9 +44,9 @@ class ArrayFile:
         except Exception as error:  # zipfile fails in many ways
             raise self._broken(error) from error
         self.names = tuple(self._sizes)
-        if sum(self._sizes.values()) > max(_SMALL, _MOST_PACKED * packed):
+        if sum(self._sizes.values()) > max(SMALL, MOST_PACKED * packed):
             self._zip.close()
-            raise InputError(f"{path}: unpacks to more than {_MOST_PACKED} times its size; {advice}")
+            raise InputError(f"{path}: unpacks to more than {MOST_PACKED} times its size; {advice}")
 
     def __enter__(self) -> ArrayFile:
         """Return the file."""
@@ -76,6 +79,18 @@ class ArrayFile:
 
     def _broken(self, error: Exception) -> InputError:
         return InputError(f"{self.path}: not a whole {self._what} ({_told(error)}); {self._advice}")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an ``.npz`` file that :class:`ArrayFile` reads: packed, but not so densely that it looks like a bomb."""
+    with open(path, "wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    try:
+        with ArrayFile(path):
+            return
+    except InputError:
+        with open(path, "wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
 def read_array(path: str | os.PathLike[str]) -> np.ndarray:

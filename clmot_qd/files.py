@@ -75,9 +75,17 @@ def unusual_json(error: Exception) -> str:
     return nested if isinstance(error, RecursionError) else "a number has thousands of digits"
 
 
+# The first half of a pair without the second behind it, or the second without the first before it. A backslash before
+# the first one makes both text: what follows is taken for half a character, since it may be one.
+_HALF = re.compile(
+    r"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    r"|[c-fC-F](?:(?<!\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD].)|(?<=\\\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD].)))"
+)
+
+
 def has_halves(text: str) -> bool:
     r"""Whether JSON may have half a character (``"\ud83d"``), which no file or file name can be written with."""
-    return "\\ud" in text or "\\uD" in text
+    return _HALF.search(text) is not None
 
 
 def without_halves(value: Any) -> Any:

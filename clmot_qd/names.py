@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from clmot_qd.errors import InputError
 
@@ -57,6 +58,8 @@ def _refused(name: str, suffix: str) -> str:
 def check_below(root: str | os.PathLike[str], paths: Iterable[str], place: str) -> None:
     """Refuse paths that leave their root, by what they say: links in it are its owner's and may lead anywhere.
 
+    The root may be a link itself: what lies below the folder that it leads to is below it.
+
     Args:
         root: The folder; empty: there is none, and any path is allowed.
         paths: Root and name, joined. A name may go up and come back, or be the whole path of something below the root.
@@ -65,16 +68,50 @@ def check_below(root: str | os.PathLike[str], paths: Iterable[str], place: str) 
     Raises:
         InputError: Naming the first one that leaves it, or holds a zero byte.
     """
-    folder = os.fspath(root)
-    start, inside = folder.rstrip("/\\") + "/", _normal(folder)
+    _check_below((os.fspath(root),), paths, place)
+
+
+class PictureRoot(NamedTuple):
+    """Where the pictures of a data set lie.
+
+    Args:
+        folder: In which their names begin: ``data_root`` and ``data_prefix``, joined.
+        within: ``data_root``; names may lead out of ``folder`` and stay below this, if ``folder`` does.
+    """
+
+    folder: str
+    within: str = ""
+
+
+def check_pictures(root: PictureRoot, paths: Iterable[str], place: str) -> None:
+    """Refuse pictures outside of a data set's folders; otherwise as :func:`check_below`.
+
+    Raises:
+        InputError: Naming the first one.
+    """
+    roots = (root.within, root.folder) if root.within and is_below(root.folder, root.within) else (root.folder,)
+    _check_below(roots, paths, place, " (for absolute names elsewhere: data_root='' and data_prefix=dict(img=''))")
+
+
+def _check_below(roots: tuple[str, ...], paths: Iterable[str], place: str, way_out: str = "") -> None:
+    starts = tuple(root.rstrip("/\\") + "/" for root in roots)
+    spelled: list[str] = []
     for path in paths:
         if "\0" in path:
             raise InputError(f"{place}: {_shown(path)} holds a zero byte, which no name of a file has; correct it")
-        plain = ".." not in path and path.startswith(start)  # almost all
-        if folder and not plain and not _is_in(_normal(path), inside):
-            raise InputError(
-                f"{place}: {_shown(path)} is not below {folder}, where its files must be; correct the name or the root"
-            )
+        if not roots[0] or (".." not in path and path.startswith(starts)):  # almost all
+            continue
+        spelled = spelled or [spelling for root in roots for spelling in _spellings(root)]
+        if not any(_is_in(_normal(path), folder) for folder in spelled):
+            where = f"is not below {roots[0]}, where its files must be"
+            raise InputError(f"{place}: {_shown(path)} {where}; correct the name or the root{way_out}")
+
+
+def name_below(root: str | os.PathLike[str], path: str) -> str | None:
+    """What is left of a path without its root, or what its root links to; None: it is not below."""
+    plain = _normal(path)
+    folder = next((folder for folder in _spellings(os.fspath(root)) if _is_in(plain, folder)), None)
+    return None if folder is None else os.path.relpath(plain, folder)
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -89,6 +126,11 @@ def as_cell(text: str) -> str:
 
 def _normal(path: str) -> str:
     return os.path.normpath(os.path.abspath(path) if "://" not in path else path)
+
+
+def _spellings(folder: str) -> list[str]:
+    """The whole path of a folder as it is given, and without links."""
+    return [_normal(folder)] if "://" in folder else [_normal(folder), os.path.realpath(folder)]
 
 
 def _is_in(path: str, folder: str) -> bool:

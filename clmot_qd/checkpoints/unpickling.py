@@ -46,22 +46,27 @@ def load_file(path: str | os.PathLike[str], map_location: Any = "cpu") -> Any:
     Raises:
         InputError: The file is missing, unreadable, or needs code to load and is not trusted.
     """
+    path = os.fspath(path)
+    return _load(_local(path), public_name(path), map_location)
+
+
+def _load(file: str, shown: str, map_location: Any) -> Any:
+    """See :func:`load_file`; ``shown`` names the file, or the address that it is the copy of, in messages."""
     import torch
 
-    path = os.fspath(path)
-    file, shown = _local(path), public_name(path)
     try:
         with _own_statistics():
             return torch.load(file, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # a file of anything makes the unpickler fail in any way
+        if not _wants_trust(error, file):
+            kept = f"; it is kept as {file}: remove it, to have it downloaded again" if "://" in shown else ""
+            raise InputError(f"{shown}: {_unreadable(error, file)}{kept}") from None
         digest = sha256_of(file)
         if digest not in _trusted():
             raise InputError(
                 f"{shown}: not a checkpoint of plain tensors ({_reason(error)}); loading it could run code, so it is "
                 f"refused; if you trust who made it: --trust-checkpoint FILE, or {TRUST}={digest}"
             ) from None
-    except Exception as error:  # a file of anything makes the unpickler fail in any way
-        raise InputError(f"{shown}: cannot be read as a checkpoint ({_reason(error)})") from None
     return _load_trusted(file, shown, map_location)
 
 
@@ -87,9 +92,41 @@ def _local(path: str) -> str:
     return file
 
 
+def _wants_trust(error: Exception, file: str) -> bool:
+    """Whether code, which torch does not run unasked, would read the file."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "GLOBAL " in str(error) or _is_saved_by_torch(file)
+    return _LEGACY_TAR in str(error) and _begins(file, _TAR)
+
+
+def _unreadable(error: Exception, file: str) -> str:
+    """What to say of a file that trust would not help."""
+    if "TorchScript" in str(error):
+        return "a TorchScript archive, which is a program; save its state_dict() with torch.save, and give that"
+    if isinstance(error, OSError) or file.endswith(".safetensors") or _is_saved_by_torch(file):
+        return f"cannot be read as a checkpoint ({_reason(error)})"
+    return "no checkpoint (empty? a web page? a git-lfs pointer?)"
+
+
+_LEGACY_TAR = "legacy .tar"
+# Beginnings of files: a zip archive, pickles of protocol 2 to 5, a tar archive, which torch wrote until 2016.
+_ZIP_OR_PICKLE, _TAR = re.compile(rb"PK\x03\x04|\x80[\x02-\x05]"), re.compile(rb".{257}ustar", re.DOTALL)
+
+
+def _is_saved_by_torch(file: str) -> bool:
+    return _begins(file, _ZIP_OR_PICKLE)
+
+
+def _begins(file: str, form: re.Pattern[bytes]) -> bool:
+    with open(file, "rb") as stream:
+        return form.match(stream.read(512)) is not None
+
+
 def _reason(error: Exception) -> str:
     """The telling sentence of torch's message, which may be many lines of advice, or the kind of error."""
     text = str(error)
+    if _LEGACY_TAR in text:
+        return "a .tar file of an old torch"
     asked = re.search(r"GLOBAL (\S+)", text)
     if asked is not None:
         return f"it asks for {asked[1]}"
@@ -118,7 +155,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
 
 def _load_url(url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True) -> Any:
-    return load_file(url, map_location)
+    return _load(str(fetch_checkpoint(url, model_dir, progress)), public_name(url), map_location)
 
 
 def allow_log_history() -> None:

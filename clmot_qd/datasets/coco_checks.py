@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mmdet.datasets.api_wrappers import COCO
 from mmengine import fileio
@@ -22,15 +22,38 @@ from clmot_qd.datasets.annotation_entries import are_boxes, is_box
 from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.files import read_json
 from clmot_qd.garbage import collection_paused
-from clmot_qd.names import check_below, is_below
+from clmot_qd.names import PictureRoot, check_pictures
 
 IMAGE_KEYS = ("id", "file_name", "width", "height")
 ANNOTATION_KEYS = ("id", "image_id", "category_id", "bbox")
 CATEGORY_KEYS = ("id", "name")
 
+#: Kind of entry -> keys that are read -> types that they may have. Whole floats, as pandas writes them, become int.
+UsedKeys = Mapping[str, Mapping[str, frozenset[type]]]
+_WHOLE, _ID, _NUMBER = frozenset({int}), frozenset({int, str}), frozenset({int, float})
+# Values of another type would fail far from here, or mean something else. What nobody reads may be anything.
+_ALWAYS: UsedKeys = {
+    "image": {"id": _ID, "file_name": frozenset({str}), "width": _NUMBER, "height": _NUMBER},
+    "category": {"id": _ID, "name": _ID},
+    "annotation": {"id": _ID, "image_id": _ID, "category_id": _ID, "area": _NUMBER},
+}
+#: What data sets of videos read besides.
+VIDEO_KEYS: UsedKeys = {
+    "image": {"video_id": _WHOLE, "frame_id": _WHOLE},
+    "video": {"id": _ID},
+    "annotation": {"instance_id": _ID},
+}
+#: What data sets read whose identities are numbers for the model.
+IDENTITY_KEYS: UsedKeys = {"annotation": {"instance_id": _WHOLE}}
+_OPTIONAL = frozenset({"area", "video_id", "frame_id", "instance_id"})  # null stands for none
 
-def read_coco(path: str | os.PathLike[str]) -> dict[str, Any]:
+
+def read_coco(path: str | os.PathLike[str], also: UsedKeys | None = None) -> dict[str, Any]:
     """Read and check an annotation file; ``annotations`` may be absent or empty, a missing ``area`` is w * h.
+
+    Args:
+        path: The file.
+        also: Keys that will be read besides those of all COCO files: :data:`VIDEO_KEYS`, :data:`IDENTITY_KEYS`.
 
     Raises:
         InputError: no file, no JSON (truncated, say), a list or a key missing, an id used twice, a box that is not four
@@ -39,12 +62,17 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, Any]:
     dataset = _load_json(path)
     if not isinstance(dataset, dict) or not {"images", "categories"} <= dataset.keys():
         raise InputError(f"{path}: not in COCO format: it needs the lists 'images', 'annotations' and 'categories'")
-    annotations = dataset.setdefault("annotations", [])
+    also = also or {}
+    annotations = dataset["annotations"] = [] if dataset.get("annotations") is None else dataset["annotations"]
+    dataset["videos"] = [] if dataset.get("videos") is None else dataset["videos"]
     with expecting_form(lambda: str(path)):
-        _check_entries(path, "image", dataset["images"], IMAGE_KEYS)
-        _check_entries(path, "category", dataset["categories"], CATEGORY_KEYS)
-        _check_entries(path, "annotation", annotations, ANNOTATION_KEYS)
-        _check_entries(path, "video", dataset.get("videos", []), ("id",))
+        _check_entries(path, "image", dataset["images"], IMAGE_KEYS, also)
+        _check_entries(path, "category", dataset["categories"], CATEGORY_KEYS, also)
+        _check_entries(path, "annotation", annotations, ANNOTATION_KEYS, also)
+        if "video" in also:
+            _check_entries(path, "video", dataset["videos"], ("id",), also)
+        for category in dataset["categories"]:
+            category["name"] = str(category["name"])
         _check_boxes(path, annotations)
         _check_categories(path, dataset)
         for annotation in annotations:
@@ -58,32 +86,30 @@ def _load_json(path: str | os.PathLike[str]) -> Any:
     return read_json(path)
 
 
-def _check_entries(path: str | os.PathLike[str], kind: str, entries: list[dict], keys: Sequence[str]) -> None:
+def _check_entries(
+    path: str | os.PathLike[str], kind: str, entries: list[dict], keys: Sequence[str], also: UsedKeys
+) -> None:
     if not isinstance(entries, list):
         raise InputError(f"{path}: what should be the list of every {kind} is a {type(entries).__name__}")
     if not _are_entries(entries, keys):
         _find_faulty(path, kind, entries, keys)
-    for key, types in _TYPES.items():
+    for key, types in {**_ALWAYS.get(kind, {}), **also.get(kind, {})}.items():
         if not set(map(type, (entry[key] for entry in entries if key in entry))) <= types:
-            entry = next(entry for entry in entries if key in entry and type(entry[key]) not in types)
+            _settle(path, kind, entries, key, types)
+
+
+def _settle(path: str | os.PathLike[str], kind: str, entries: Sequence[dict], key: str, types: frozenset[type]) -> None:
+    """Give the values of a key one of these types; take out null where the key is optional."""
+    for entry in entries:
+        if key not in entry or type(entry[key]) in types:
+            continue
+        if entry[key] is None and key in _OPTIONAL:
+            del entry[key]
+        elif type(entry[key]) is float and entry[key].is_integer() and int in types:
+            entry[key] = int(entry[key])
+        else:
             names = " or ".join(sorted(one.__name__ for one in types))
             raise InputError(f"{path}: {kind} {entry['id']!r}: {key} is {entry[key]!r}; it must be {names}")
-
-
-# Values that would fail far from here, or mean something else.
-_TYPES: dict[str, frozenset[type]] = {
-    "id": frozenset({int, str}),
-    "image_id": frozenset({int, str}),
-    "category_id": frozenset({int, str}),
-    "video_id": frozenset({int}),
-    "frame_id": frozenset({int}),
-    "instance_id": frozenset({int, type(None)}),
-    "file_name": frozenset({str}),
-    "name": frozenset({str}),
-    "width": frozenset({int, float}),
-    "height": frozenset({int, float}),
-    "area": frozenset({int, float}),
-}
 
 
 def _are_entries(entries: Sequence[Any], keys: Sequence[str]) -> bool:
@@ -133,11 +159,11 @@ class CheckedCoco(COCO):
     two orders differ, and drops unknown names in silence. It also prints.
     """
 
-    def __init__(self, annotation_file: str | os.PathLike[str]) -> None:
-        """Read, check and index the file."""
+    def __init__(self, annotation_file: str | os.PathLike[str], also: UsedKeys | None = None) -> None:
+        """Read, check and index the file; ``also`` is that of :func:`read_coco`."""
         super().__init__()
         self.path = annotation_file
-        self.dataset = read_coco(annotation_file)
+        self.dataset = read_coco(annotation_file, also)
         with contextlib.redirect_stdout(io.StringIO()):
             self.createIndex()
         self.img_ann_map, self.cat_img_map = self.imgToAnns, self.catToImgs
@@ -158,6 +184,7 @@ class CheckedCoco(COCO):
         if not cat_names:
             return super().get_cat_ids(cat_names, sup_names, cat_ids)
         ids = {category["name"]: category["id"] for category in self.dataset["categories"]}
+        cat_names = [str(name) for name in cat_names]  # as in the file: 5 is "5"
         unknown = [name for name in cat_names if name not in ids]
         if unknown:
             raise InputError(
@@ -181,6 +208,8 @@ class CheckedAnnotations(BaseDataset):
     """
 
     METAINFO: dict[str, Any] = {"classes": ()}  # noqa: RUF012 (mmengine's name, it makes copies)
+    also_read: ClassVar[UsedKeys] = {}
+    """Keys of the file that this kind of data set reads besides those of all COCO files."""
 
     def __init__(self, *args: Any, check_files: bool = True, **kwargs: Any) -> None:
         """Take ``check_files``; the rest goes to the parent."""
@@ -189,7 +218,7 @@ class CheckedAnnotations(BaseDataset):
 
     def COCOAPI(self, annotation_file: str) -> CheckedCoco:
         """Read the annotation file (mmdet's name for that) and fill in ``classes`` where none were asked for."""
-        coco = CheckedCoco(annotation_file)
+        coco = CheckedCoco(annotation_file, self.also_read)
         classes = self._metainfo["classes"] or coco.class_names
         if isinstance(classes, str) and ("/" in classes or classes.endswith(".txt")):
             raise InputError(f"metainfo.classes: no file {classes!r}: write one class per line into it, or give a list")
@@ -224,8 +253,7 @@ class CheckedAnnotations(BaseDataset):
     def _check_files(self, paths: Iterable[str]) -> None:
         """Raise InputError if a path leaves the data's root, or ``check_files`` is on and it does not exist."""
         paths = list(paths)
-        prefix, root = self.data_prefix["img"], self.data_root or ""
-        check_below(root if root and is_below(prefix, root) else prefix, paths, self.ann_file)
+        check_pictures(PictureRoot(self.data_prefix["img"], self.data_root or ""), paths, self.ann_file)
         if not self.check_files:
             return
         arguments = self.backend_args

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from mmdet.registry import DATASETS
 
 from clmot_qd.errors import InputError
 
+from .coco_checks import IDENTITY_KEYS, UsedKeys
 from .coco_detection import CocoDetectionDataset
 from .video_dataset import UNKNOWN_IDENTITY
 
@@ -34,6 +35,8 @@ class CocoIdentityDataset(CocoDetectionDataset):
         InputError: ``require_ids``, and an object in use has no ``instance_id`` (or a negative one); and all of the
             parent's.
     """
+
+    also_read: ClassVar[UsedKeys] = IDENTITY_KEYS
 
     def __init__(self, *args: Any, first_id: int = 1, require_ids: bool = True, **kwargs: Any) -> None:
         """Take ``first_id`` and ``require_ids``; the rest is the parent's."""

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from clmot_qd.errors import InputError
 from clmot_qd.files import atomic_path
+from clmot_qd.geometry import with_area
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -57,8 +58,6 @@ _LARGEST_EXACT = 2**53  # greater numbers cannot be told from their neighbours
 _MOT15_COLUMNS = 10
 _ROW = "frame,id,x,y,w,h,score (or mark)[,class,visibility]"
 _REQUIRED_COLUMNS = 7
-# The smallest side that five decimals can express.
-_SMALLEST_SIDE = 1e-5
 _RESULT_FORMAT = "%d,%d,%.5f,%.5f,%.5f,%.5f,%.6f,%d,%d,%d"
 
 
@@ -176,16 +175,18 @@ def read_tracks(path: PathLike, first_class: int = 1) -> MotTable:
 
     The eighth column is taken as a class if it is ``first_class`` or more, as in the files that :func:`write_tracks`
     writes for several classes; the benchmarks' own files have -1 there, or a coordinate, which is no whole number in
-    all rows.
+    most rows.
 
     Args:
         path: The file.
         first_class: The lowest number of a class, 0 or 1; what is below stands for no class.
 
     Raises:
-        InputError: The file is missing or malformed; the message names the line.
+        InputError: The file is missing or malformed, or a row has half a class where the others have whole ones; the
+            message names the line.
     """
     rows = _read_rows(path, allow_empty=True)
+    _require_classes_of_the_others(path, rows[:, 7:8], first_class)
     table = _to_table(rows, with_classes=bool(_whole(rows[:, 7:8]).all()))
     classes = np.where(table.class_ids < first_class, -1, table.class_ids)
     table = replace(table, class_ids=classes, visibility=np.ones(len(table)))
@@ -197,7 +198,7 @@ def write_tracks(path: PathLike, table: MotTable) -> None:
     """Write ``frame,id,x,y,w,h,score,class,-1,-1``, sorted by frame and identity, all or nothing.
 
     The class column is -1 unless the table says otherwise, which makes the file one that the MOTChallenge server takes.
-    Boxes keep five decimals, scores six; for thinner boxes see :func:`with_area`.
+    Boxes keep five decimals, scores six; for thinner boxes see :func:`~clmot_qd.geometry.with_area`.
     """
     with atomic_path(path) as temporary:
         np.savetxt(temporary, _result_rows(table), fmt=_RESULT_FORMAT)
@@ -215,16 +216,6 @@ def _result_rows(table: MotTable) -> FloatArray:
     filler = np.full((len(table), 2), -1)
     columns = [table.frames, table.ids, with_area(table.bboxes), table.scores, table.class_ids, filler]
     return np.column_stack([column[order] for column in columns])
-
-
-def with_area(bboxes: FloatArray) -> FloatArray:
-    """Return boxes (n, 4) xywh whose sides stay positive in a result file: no reader takes a file with a side of 0.
-
-    A side of 0 is what a Kalman filter makes of an object that shrinks faster than it can follow.
-    """
-    thin = (bboxes >= 0) & (bboxes < _SMALLEST_SIDE)
-    thin[:, :2] = False
-    return np.where(thin, _SMALLEST_SIDE, bboxes)
 
 
 def find_duplicate(frames: IntArray, ids: IntArray) -> int | None:
@@ -340,6 +331,14 @@ def _check_counters(path: PathLike, rows: FloatArray, first_frame: int = 1) -> N
 def _require_whole_classes(path: PathLike, rows: FloatArray) -> None:
     if rows.shape[1] > _REQUIRED_COLUMNS and rows.shape[1] != _MOT15_COLUMNS:
         _refuse(path, ~_whole(rows[:, 7]), lambda row: f"class {rows[row, 7]:g}: must be a whole number")
+
+
+def _require_classes_of_the_others(path: PathLike, column: FloatArray, first_class: int) -> None:
+    """Refuse a row without a whole number where most have one that is a class: such a column holds no coordinates."""
+    whole = np.all(_whole(column), axis=1)
+    classes = (column[whole] >= first_class) | (column[whole] == -1)
+    if 2 * whole.sum() >= len(column) and classes.all() and (column[whole] >= first_class).any():
+        _refuse(path, ~whole, lambda row: f"class {column[row, 0]:g}: must be a whole number, as in the other rows")
 
 
 def _whole(values: FloatArray) -> BoolArray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from mmdet.registry import DATASETS
 
 from clmot_qd.errors import InputError
 
+from .coco_checks import IDENTITY_KEYS, VIDEO_KEYS, UsedKeys
 from .video_dataset import UNKNOWN_IDENTITY, CocoVideoDataset
 
 
@@ -32,6 +33,8 @@ class CocoPairDataset(CocoVideoDataset):
         InputError: ``require_ids``, and an object in use has no ``instance_id`` (or a negative one); and all of the
             parent's.
     """
+
+    also_read: ClassVar[UsedKeys] = {**VIDEO_KEYS, **IDENTITY_KEYS}
 
     def __init__(self, *args: Any, first_id: int = 1, require_ids: bool = True, **kwargs: Any) -> None:
         """Take ``first_id`` and ``require_ids``; the rest is the parent's."""

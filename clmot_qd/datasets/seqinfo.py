@@ -60,9 +60,11 @@ def _image_dir(path: PathLike, name: str) -> str:
 
 
 def _image_suffix(path: PathLike, suffix: str) -> str:
-    if not re.fullmatch(r"\.\w+", suffix):
-        raise InputError(f"{path}: imExt={suffix} must be the end of a file name, such as .jpg")
-    return suffix
+    """Refuse other folders; what ``jpg`` and ``*.jpg`` mean is clear. Where there are pictures, nobody reads it."""
+    if re.search(r"[/\\\0]", suffix):
+        raise InputError(f"{path}: imExt={suffix!r} must be the end of a file name, such as .jpg")
+    suffix = suffix.removeprefix("*")
+    return suffix if suffix.startswith(".") or not suffix else f".{suffix}"
 
 
 def _count(path: PathLike, section: configparser.SectionProxy, key: str) -> int | None:

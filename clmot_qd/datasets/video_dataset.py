@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 from mmdet.datasets import BaseVideoDataset
 from mmdet.registry import DATASETS
@@ -11,7 +11,7 @@ from mmengine.fileio import get_local_path
 
 from clmot_qd.errors import InputError
 
-from .coco_checks import CheckedAnnotations, CheckedCoco
+from .coco_checks import VIDEO_KEYS, CheckedAnnotations, CheckedCoco, UsedKeys
 from .frame_store import FrameStore
 
 UNKNOWN_IDENTITY = -1
@@ -48,6 +48,8 @@ class CocoVideoDataset(CheckedAnnotations, BaseVideoDataset):
             a frame of a video without ``frame_id``, or two with the same.
     """
 
+    also_read: ClassVar[UsedKeys] = VIDEO_KEYS
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """All arguments are the parent's."""
         super().__init__(*args, **{**kwargs, "serialize_data": False})
@@ -58,7 +60,7 @@ class CocoVideoDataset(CheckedAnnotations, BaseVideoDataset):
             coco = self.COCOAPI(path)
         self.cat_ids = coco.get_cat_ids(cat_names=self._metainfo["classes"])
         self.cat2label = {category: label for label, category in enumerate(self.cat_ids)}
-        names = {video["id"]: video.get("name") for video in coco.dataset.get("videos", [])}
+        names = {video["id"]: video.get("name") for video in coco.dataset["videos"]}
         videos = [self._parse_video(coco, names, *video) for video in self._ordered_videos(coco)]
         self._check_files(frame["img_path"] for video in videos for frame in video["images"])
         return videos
@@ -89,7 +91,7 @@ class CocoVideoDataset(CheckedAnnotations, BaseVideoDataset):
         return frames
 
     def _parse_video(self, coco: CheckedCoco, names: dict[int, str | None], video_id: int, frames: list[dict]) -> dict:
-        known = {"video_id": video_id, "video_name": names.get(video_id) or str(video_id)}
+        known = {"video_id": video_id, "video_name": str(names.get(video_id) or video_id)}
         parsed = [
             self.parse_data_info(
                 {

@@ -85,6 +85,9 @@ def read_detection_truth(path: PathLike) -> DetectionTruth:
     images = _section(path, data, "images").integers("id")
     annotations = _section(path, data, "annotations")
     categories = _section(path, data, "categories")
+    for row in data["annotations"]:
+        if isinstance(row, dict) and row.get("area", 0) is None:  # as good as none
+            del row["area"]
     boxes, classes = annotations.fours("bbox").tolist(), annotations.integers("category_id")
     areas = annotations.numbers("area", default=0.0).tolist()
     places = annotations.integers("image_id")
@@ -104,9 +107,9 @@ def read_detection_truth(path: PathLike) -> DetectionTruth:
         )
     ]
     names = categories.column("name")
-    odd = np.array([not isinstance(name, str) for name in names], dtype=bool)
+    odd = np.array([not isinstance(name, str | int) for name in names], dtype=bool)
     categories.refuse(odd, lambda i: f"name is {names[i]!r}; it must be text")
-    numbers = dict(zip(names, categories.integers("id").tolist()))
+    numbers = dict(zip(map(str, names), categories.integers("id").tolist()))
     return DetectionTruth(str(path), numbers, frozenset(images.tolist()), entries)
 
 

@@ -199,8 +199,12 @@ def _entries(path: PathLike, data: dict[str, Any], section: str, keys: Sequence[
         for key in keys:
             if key not in entry:
                 raise InputError(f"{path}: {section}[{index}] has no key {key!r}; add it")
-        if "name" in keys and not isinstance(entry["name"], str):
+            if type(entry[key]) is float and entry[key].is_integer():  # as pandas writes whole numbers
+                entry[key] = int(entry[key])
+        if "name" in keys and not isinstance(entry["name"], str | int):
             raise InputError(f"{path}: {section}[{index}] has the name {entry['name']!r}; it must be text")
+        if "name" in keys:
+            entry["name"] = str(entry["name"])
     return data[section]
 
 
@@ -232,12 +236,13 @@ def _group_boxes(
         if not is_box(entry["bbox"]):
             what = "it must be [x, y, w, h], finite numbers, w and h 0 or greater"
             raise InputError(f"{path}: annotations[{index}] has bbox {entry['bbox']}; {what}")
-        if not isinstance(entry.get("instance_id", 0), int | None):
+        identity = entry.get("instance_id")
+        if not (identity.is_integer() if isinstance(identity, float) else isinstance(identity, int | None)):
             raise InputError(f"{path}: annotations[{index}] has instance_id {entry['instance_id']!r}; it must be whole")
     where = np.array([places[entry["image_id"]] for entry in annotations], dtype=np.int64).reshape(-1, 2)
     table = make_table(
         frames=where[:, 1],
-        ids=np.array([-1 if entry.get("instance_id") is None else entry["instance_id"] for entry in annotations]),
+        ids=np.array([-1 if entry.get("instance_id") is None else int(entry["instance_id"]) for entry in annotations]),
         bboxes=np.array([entry["bbox"] for entry in annotations]),
         scores=np.array([not (entry.get("ignore") or entry.get("iscrowd")) for entry in annotations]),
         class_ids=np.array([entry["category_id"] for entry in annotations]),

@@ -7,8 +7,10 @@ import json
 import pytest
 from coco_builder import cocovid, write_folder
 
+from clmot_qd.datasets.coco_checks import read_coco
 from clmot_qd.datasets.coco_detection import CocoDetectionDataset
 from clmot_qd.datasets.coco_identity import CocoIdentityDataset
+from clmot_qd.datasets.pair_dataset import CocoPairDataset
 from clmot_qd.datasets.video_dataset import CocoVideoDataset
 from clmot_qd.errors import InputError
 
@@ -189,3 +191,86 @@ def test_boxes_that_are_none(bbox, tmp_path):
     content = cocovid({0: [0]})
     content["annotations"][1]["bbox"] = bbox
     assert "annotation 2: bbox must be [x, y, w, h]" in error_of(CocoDetectionDataset, write_folder(tmp_path, content))
+
+
+EVERYWHERE = {"images": "name area instance_id category_id", "videos": "width height fps length name file_name"}
+EVERYWHERE |= {"annotations": "name width height file_name video_id frame_id track_id", "categories": "width video_id"}
+IN_STILLS = {"images": "video_id frame_id", "annotations": "instance_id", "videos": "id"}
+
+
+def changed(place, section, **values):
+    """Write other values into the first entry of a list of the file; return how a data set of it is built."""
+    path = f"{place['data_root']}/ann.json"
+    with open(path, encoding="utf-8") as file:
+        content = json.load(file)
+    content[section][0].update(values)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(content, file)
+    return {**place, "check_files": False, "pipeline": []}
+
+
+@ALL
+@pytest.mark.parametrize("value", [None, 7, 1.5, "b1c6", [], {}], ids=repr)
+def test_what_nobody_reads_may_be_anything(dataset_type, value, tmp_path):
+    place = write_folder(tmp_path, cocovid({1: [0, 1]}), with_images=False)
+    for section, keys in EVERYWHERE.items():
+        place = changed(place, section, **dict.fromkeys(keys.split(), value))
+    found = dataset_type(**place)
+    assert len(found) == (1 if dataset_type is CocoVideoDataset else 2)
+
+
+@pytest.mark.parametrize("value", [None, 1.5, "b1c6", []], ids=repr)
+def test_stills_do_not_read_videos(value, tmp_path):
+    place = write_folder(tmp_path, cocovid({1: [0], 2: [0]}), with_images=False)
+    for section, keys in IN_STILLS.items():
+        place = changed(place, section, **dict.fromkeys(keys.split(), value))
+    assert len(CocoDetectionDataset(**place)) == 2
+    content = json.loads((tmp_path / "ann.json").read_text())
+    for videos in (value, [{"name": "no id"}], [{"id": 1}, {"id": 1}]):
+        (tmp_path / "ann.json").write_text(json.dumps({**content, "videos": videos}))
+        assert len(CocoDetectionDataset(**place)) == 2
+        assert len(read_coco(tmp_path / "ann.json")["images"]) == 2
+
+
+@pytest.mark.parametrize("dataset_type", [CocoDetectionDataset, CocoIdentityDataset, CocoVideoDataset, CocoPairDataset])
+def test_whole_floats_are_whole(dataset_type, tmp_path):
+    content = cocovid({1: [0, 1]})
+    plain = dataset_type(**write_folder(tmp_path, content, with_images=False), check_files=False, pipeline=[])
+    for image in content["images"]:
+        image.update({key: float(image[key]) for key in ("id", "video_id", "frame_id")})
+    for annotation in content["annotations"]:
+        annotation.update({key: float(annotation[key]) for key in ("id", "image_id", "category_id", "instance_id")})
+    floats = dataset_type(**write_folder(tmp_path, content, with_images=False), check_files=False, pipeline=[])
+    one, two = (found.get_data_info(0) for found in (floats, plain))
+    assert repr(list(one.pop("images", []))) == repr(list(two.pop("images", [])))
+    assert repr(one) == repr(two)
+
+
+def test_null_means_that_a_key_is_not_there(tmp_path):
+    content = cocovid({1: [0, 1]})
+    content["images"][0].update(video_id=None, frame_id=None)
+    content["annotations"][0].update(area=None, instance_id=None)
+    place = write_folder(tmp_path, {**content, "videos": None}, with_images=False)
+    read = read_coco(tmp_path / "ann.json", CocoVideoDataset.also_read)
+    assert read["annotations"][0]["area"] == 12 * 20
+    videos = CocoVideoDataset(**place, check_files=False, pipeline=[])
+    assert [video["video_length"] for video in videos.data_list] == [1, 1]
+    assert videos.data_list[1]["images"][0]["instances"][0]["instance_id"] == -1
+    content["images"][1]["frame_id"] = None
+    place = write_folder(tmp_path, content, with_images=False)
+    assert "image 1001 of video 1 has no frame_id" in error_of(CocoVideoDataset, place, check_files=False)
+
+
+@ALL
+def test_class_whose_name_is_a_number(dataset_type, tmp_path):
+    content = cocovid({1: [0]})
+    content["categories"][1]["name"] = 5
+    place = {**write_folder(tmp_path, content, with_images=False), "check_files": False, "pipeline": []}
+    assert dataset_type(**place).metainfo["classes"] == ("pedestrian", "5")
+    assert dataset_type(**place, metainfo={"classes": ("5",)}).cat_ids == [2]
+
+
+@pytest.mark.parametrize("dataset_type", [CocoIdentityDataset, CocoPairDataset])
+def test_identities_that_are_numbers_for_the_model(dataset_type, tmp_path):
+    place = changed(write_folder(tmp_path, cocovid({1: [0, 1]}), with_images=False), "annotations", instance_id="p7")
+    assert "instance_id is 'p7'; it must be int" in error_of(dataset_type, place)

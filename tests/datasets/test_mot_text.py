@@ -227,6 +227,27 @@ def test_find_duplicate_is_the_first_repeated_row(pairs: list[tuple[int, int]]) 
     assert find_duplicate(frames, ids) == naive
 
 
+@pytest.mark.parametrize(
+    ("column", "classes"),
+    [
+        ([1.25, -3.5, 4.75, 2], [-1, -1, -1, -1]),  # coordinates of the world
+        ([1, 2, -3.5, 0], [-1, -1, -1, -1]),
+        ([-1, -1, -1, 0.5], [-1, -1, -1, -1]),
+        ([1, 2, -1, 3], [1, 2, -1, 3]),
+        ([1, 2, -1, 2.5], None),
+        ([2.5, 2], None),
+    ],
+)
+def test_half_a_class_between_classes(tmp_path: Path, column: list[float], classes: list[int] | None) -> None:
+    path = put(tmp_path, "".join(f"{frame},1,2,3,4,5,1,{x},7,-1\n" for frame, x in enumerate(column, start=1)))
+    if classes is not None:
+        assert read_tracks(path).class_ids.tolist() == classes
+        return
+    row = column.index(2.5) + 1
+    with pytest.raises(InputError, match=rf"gt\.txt:{row}: class 2\.5: must be a whole number, as in the other rows"):
+        read_tracks(path)
+
+
 class TestRowsAsTheyStand:
     def test_boxes_and_identities_are_not_judged(self, tmp_path: Path) -> None:
         text = "1,1,2,3,nan,5,1,1,1\n\n1,1,2,3,4,-5,1,99,1\n2,-1,2,3,4,5,0,-1,inf\n"

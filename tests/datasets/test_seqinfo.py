@@ -35,6 +35,13 @@ def test_missing_keys_have_defaults(tmp_path: Path) -> None:
     assert read_seqinfo(put(tmp_path, "[Sequence]\nname=100%\n")) == expected
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"), [("jpg", ".jpg"), ("*.jpg", ".jpg"), (".rgb.jpg", ".rgb.jpg"), ("", ""), (".PNG", ".PNG")]
+)
+def test_end_of_the_names(tmp_path: Path, written: str, meant: str) -> None:
+    assert read_seqinfo(put(tmp_path, f"[Sequence]\nimExt={written}\n")).image_suffix == meant
+
+
 @pytest.mark.parametrize("text", ["name=a\n", "[Other]\nname=a\n", "", "[Sequence]\nno equals sign"])
 def test_no_seqinfo(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match=r"seqinfo\.ini: not a seqinfo\.ini"):

@@ -214,3 +214,11 @@ class TestMistakes:
             detection_ap(truth, {}, ["cow"])
         with pytest.raises(InputError, match=r"ann.json: no box of car to be found; is this a test set\?"):
             detection_ap(truth, {}, ["car"])
+
+
+def test_area_null_and_class_whose_name_is_a_number(tmp_path: Path) -> None:
+    data = annotation([(5, 10, [1, 2, 3, 4], {"area": None})])
+    data["categories"][0]["name"] = 5
+    truth = read_detection_truth(write(tmp_path / "ann.json", data))
+    assert truth.annotations[0]["area"] == 12
+    assert next(iter(truth.categories)) == "5"

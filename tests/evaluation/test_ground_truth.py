@@ -220,3 +220,21 @@ def test_no_result_file_outside_the_folder(name: str) -> None:
 
 def test_result_files_of_names_with_folders() -> None:
     assert result_path("results", "train/YFCC100M/v_1", ".txt") == Path("results/train/YFCC100M/v_1.txt")
+
+
+def test_whole_floats_and_names_that_are_numbers(tmp_path: Path) -> None:
+    data = changed("categories", 0, "name", value=5)
+    for image in data["images"]:
+        del image["mot_frame_id"]
+    plain = read_cocovid(put(tmp_path, data))
+    for section in ("images", "annotations", "categories"):
+        for entry in data[section]:
+            entry.update({key: float(entry[key]) for key in entry if key == "id" or key.endswith("_id")})
+    truth = read_cocovid(put(tmp_path, data))
+    assert truth.categories == {"5": 1, "cyclist": 2}
+    assert truth.frame_index == plain.frame_index
+    for name, sequence in truth.sequences.items():
+        assert sequence.frames.dtype == np.int64
+        assert sequence.boxes.ids.tolist() == plain.sequences[name].boxes.ids.tolist()
+    with pytest.raises(InputError, match=r"annotations\[0\] has instance_id 6\.5; it must be whole"):
+        read_cocovid(put(tmp_path, changed("annotations", 0, "instance_id", value=6.5)))

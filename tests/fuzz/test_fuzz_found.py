@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import struct
 import sys
 import zipfile
@@ -26,8 +27,8 @@ from text_samples import SEQINFO
 from clmot_qd.apis.detection_files import read_images
 from clmot_qd.apis.tuning.space import parse_value
 from clmot_qd.apis.tuning.trial_files import TrialFiles
-from clmot_qd.arrays import ArrayFile, read_array
-from clmot_qd.datasets.coco_checks import read_coco
+from clmot_qd.arrays import ArrayFile, read_array, write_arrays
+from clmot_qd.datasets.coco_checks import IDENTITY_KEYS, VIDEO_KEYS, read_coco
 from clmot_qd.datasets.coco_identity import CocoIdentityDataset
 from clmot_qd.datasets.converters.caltech_video import read_frames
 from clmot_qd.datasets.converters.images import image_size
@@ -41,7 +42,7 @@ from clmot_qd.evaluation.detection_ap import read_detection_truth
 from clmot_qd.evaluation.formats import read_predictions
 from clmot_qd.evaluation.ground_truth import read_mot_root
 from clmot_qd.evaluation.result_files import read_truth
-from clmot_qd.files import read_json
+from clmot_qd.files import has_halves, parse_json, read_json
 from clmot_qd.visualization.report.kept import read_objects
 
 DEEP, DIGITS = "[" * 100_000 + "]" * 100_000, "9" * 5000
@@ -66,6 +67,31 @@ class TestText:
         (tmp_path / "a.json").write_text(r'["cut \ud83d", "whole \ud83d\ude00", "\\ud83d", {"\udc00": [1]}]')
         assert read(tmp_path / "a.json") == ["cut \ufffd", "whole \U0001f600", r"\ud83d", {"\ufffd": [1]}]
 
+    @pytest.mark.parametrize(
+        ("text", "has"),
+        [
+            *(
+                (text, False)
+                for text in (r"\ud55c\uad6d", r"\ud7ff", r"\ud83d\ude00", r"\uD83D\uDE00" * 3, r"C:\\udata")
+            ),
+            *((text, True) for text in (r"\ud83d", r"\ude00", r"\ud83d\ude00\ude00", r"\ud83d\ud83d\ude00")),
+            *((text, True) for text in (r"\ud83d\\ude00", r"\ud83d \ude00", r"\\ud83d\ude00", r"\ude00\ud83d")),
+        ],
+    )
+    def test_pairs_are_no_halves(self, text: str, has: bool) -> None:
+        """Whole texts need not be rebuilt; what looks half may be whole, not the other way round."""
+        assert has_halves(f'["{text}"]') == has
+        value = parse_json("a.json", f'["{text}"]', "")
+        assert value == [json.loads(f'"{text}"').encode("utf-16", "surrogatepass").decode("utf-16", "replace")]
+        assert any("\ud800" <= one <= "\udfff" for one in json.loads(f'"{text}"')) == has
+
+    def test_no_half_is_missed(self) -> None:
+        rng = random.Random(0)
+        pieces = [r"\\", r"\ud83d", r"\uDE00", r"\udc00", r"\ud55c", r"\uD9ff", "ud83d", "udc00", r"\n", r"\"", "a"]
+        for _ in range(5000):
+            text = f'["{"".join(rng.choices(pieces, k=rng.randrange(1, 8)))}"]'
+            parse_json("a.json", text, "")[0].encode()
+
     def test_message_of_one_line(self) -> None:
         assert str(InputError("class 'a\nb\x1b[31m' of 世界")) == r"class 'a b\x1b[31m' of 世界"
         assert len(str(InputError("x" * 10**6))) < 3000
@@ -80,7 +106,7 @@ class TestText:
     def test_half_a_class(self, tmp_path: Path) -> None:
         (tmp_path / "rows.txt").write_text("1,1,1,2,3,4,1,1,1\n2,1,1,2,3,4,1,1.5,1\n")
         refused(lambda: read_ground_truth(tmp_path / "rows.txt"), "rows.txt:2: class 1.5: must be a whole number")
-        assert read_tracks(tmp_path / "rows.txt").class_ids.tolist() == [-1, -1]  # coordinates of the world
+        refused(lambda: read_tracks(tmp_path / "rows.txt"), "rows.txt:2: class 1.5: must be a whole number, as in the")
 
     @pytest.mark.parametrize("frame", [10**9, 10**15])
     def test_one_row_far_away(self, tmp_path: Path, frame: int) -> None:
@@ -131,7 +157,7 @@ class TestAnnotations:
             (lambda data: data["annotations"][0].update(area=[]), "area is []; it must be float or int"),
             (lambda data: data["annotations"][0].update(instance_id="7"), "instance_id is '7'; it must be"),
             (lambda data: data["annotations"][0].update(bbox=[1, 2, 10**400, 4]), "bbox must be [x, y, w, h]"),
-            (lambda data: data["categories"][0].update(name=5), "name is 5; it must be str"),
+            (lambda data: data["categories"][0].update(name=None), "name is None; it must be int or str"),
             (lambda data: data["annotations"][0].update(category_id="z"), "has category_id z"),
             (lambda data: data.update(videos=[5]), "video number 0 is a int"),
         ],
@@ -140,7 +166,7 @@ class TestAnnotations:
         data = annotations()
         change(data)
         (tmp_path / "ann.json").write_text(json.dumps(data))
-        refused(lambda: read_coco(tmp_path / "ann.json"), match)
+        refused(lambda: read_coco(tmp_path / "ann.json", {**VIDEO_KEYS, **IDENTITY_KEYS}), match)
 
     def test_data_set(self, tmp_path: Path) -> None:
         data = annotations()
@@ -204,6 +230,17 @@ class TestAnnotations:
 
 
 class TestArrays:
+    def test_what_is_written_is_no_bomb(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Embeddings of a stub are all the same."""
+        monkeypatch.setattr("clmot_qd.arrays.SMALL", 1000)
+        for name, rows in (("small", 20), ("large", 10**6)):
+            write_arrays(tmp_path / f"{name}.npz", {"frames": np.ones(3), "embeds": np.zeros(rows, np.int8)})
+            with ArrayFile(tmp_path / f"{name}.npz") as arrays:
+                assert arrays["frames"].tolist() == [1, 1, 1]
+                assert arrays["embeds"].shape == (rows,)
+        write_arrays(tmp_path / "packed.npz", {"a": np.arange(10**4) * 7 % 1000})
+        assert (tmp_path / "packed.npz").stat().st_size < 20_000
+
     def test_bomb(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("frames.npy", bytes(80 << 20))
@@ -238,11 +275,11 @@ class TestMatlab:
         refused(lambda: load_variable(tmp_path / "a.mat", "pool"), "no MATLAB file that can be read")
 
     def test_bomb(self, tmp_path: Path) -> None:
-        packed = zlib.compress(bytes(60 << 20))
         savemat(tmp_path / "a.mat", {"pool": 1.0})
-        head = (tmp_path / "a.mat").read_bytes()[:128]
-        (tmp_path / "a.mat").write_bytes(head + struct.pack("<2I", 15, len(packed)) + packed)
-        refused(lambda: load_variable(tmp_path / "a.mat", "pool"), "no MATLAB file that can be read")
+        content = (tmp_path / "a.mat").read_bytes()
+        packed = zlib.compress(content[128:] + bytes(80 << 20))
+        (tmp_path / "a.mat").write_bytes(content[:128] + struct.pack("<2I", 15, len(packed)) + packed)
+        refused(lambda: load_variable(tmp_path / "a.mat", "pool"), "it unpacks to more than 100 times its size")
 
     @pytest.mark.parametrize("compressed", [False, True])
     def test_what_is_whole_is_read(self, tmp_path: Path, compressed: bool) -> None:

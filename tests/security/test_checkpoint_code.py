@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import mmengine.runner.checkpoint as mmengine_checkpoint
+import numpy as np
 import pytest
 import torch
 from locations import REPOSITORY
@@ -162,6 +164,54 @@ def test_the_commands_have_the_flag(bomb: str, tmp_path: Path, mark: Path) -> No
         assert "trust_checkpoints(args.trust_checkpoint)" in source
 
 
+NOTHING = {
+    "html": b"<html><body>404</body></html>\n",
+    "lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 5\n",
+    "empty": b"",
+    "zeros": bytes(1000),
+    "text": b"a" * 1000,
+    "random": np.random.default_rng(0).bytes(1000),
+}
+
+
+@pytest.mark.parametrize("content", NOTHING.values(), ids=NOTHING)
+def test_what_is_no_checkpoint_is_nothing_to_trust(content: bytes, site: str, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    file = tmp_path / "site" / "a.pth"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.pth: no checkpoint \(empty\? a web page\? a git-lfs pointer\?\)$"):
+        read_checkpoint(file)
+    with pytest.raises(
+        InputError, match=r"a\.pth: no checkpoint .*; it is kept as (.*): remove it, to have it"
+    ) as told:
+        read_checkpoint(f"{site}/a.pth")
+    (copy,) = (tmp_path / "hub" / "checkpoints").iterdir()
+    assert str(copy) in str(told.value)
+    torch.save({"w": torch.ones(1)}, file)
+    copy.unlink()
+    assert list(read_checkpoint(f"{site}/a.pth").state_dict) == ["w"]
+
+
+@pytest.mark.filterwarnings("ignore:.*TorchScript", "ignore:.*pickle protocol 4", "ignore:.*:DeprecationWarning")
+def test_files_of_other_kinds_are_named(tmp_path: Path) -> None:
+    torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), tmp_path / "script.pt")
+    with pytest.raises(InputError, match=r"script\.pt: a TorchScript archive, .*; save its state_dict\(\)"):
+        read_checkpoint(tmp_path / "script.pt")
+    torch.save({"w": torch.ones(1)}, tmp_path / "new.pth", pickle_protocol=4)
+    with tarfile.open(tmp_path / "old.pth", "w") as archive:
+        archive.addfile(tarfile.TarInfo("storages"))
+    for name, reason in (("new.pth", "Unsupported operand"), ("old.pth", r"a \.tar file of an old torch")):
+        with pytest.raises(
+            InputError, match=rf"{name}: not a checkpoint of plain .*{reason}.*--trust-checkpoint"
+        ) as told:
+            read_checkpoint(tmp_path / name)
+        assert len(str(told.value)) < len(str(tmp_path)) + 320
+        trust_checkpoints([str(tmp_path / name)])
+    assert list(read_checkpoint(tmp_path / "new.pth").state_dict) == ["w"]
+    with pytest.raises(InputError, match=r"old\.pth: cannot be read as a checkpoint"):  # it was tried
+        read_checkpoint(tmp_path / "old.pth")
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -236,22 +286,65 @@ def test_passwords_of_addresses_are_not_told(tmp_path: Path) -> None:
         assert public_name(f"https://example.org/{part}=123/a.pth") == f"https://example.org/{part}=***/a.pth"
 
 
+PROMISING_NOTHING = (
+    *("a-20200130.pth", "a-cafe.pth", "a-12345678", "model-00090000.pth", "best-20211126140254.pth", "ep-12345678.pth"),
+    *("a-abcdefabcdef.pth", "model_deadbeef.pth", "a-best-decade.pth"),
+)
+
+
 def test_a_file_must_be_what_its_name_promises(site: str, tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
-    torch.save({"w": torch.zeros(1)}, tmp_path / "site" / "a.pth")
-    content = (tmp_path / "site" / "a.pth").read_bytes()
+    content = b"content"
     digest = hashlib.sha256(content).hexdigest()
-    for name in (f"a-{digest[:8]}.pth", f"a-{digest}.pth", "a-20200130.pth", "a-cafe.pth", "a-12345678"):
+    for name in (f"a-{digest[:8]}.pth", f"a-{digest[:10]}.pt", f"a-{digest}.pth", *PROMISING_NOTHING):
         (tmp_path / "site" / name).write_bytes(content)
         assert fetch_checkpoint(f"{site}/{name}").read_bytes() == content
-    (tmp_path / "site" / "b-12345678.pth").write_bytes(content)
-    with pytest.raises(InputError, match=r"b-12345678\.pth: the file is not what its name promises"):
-        fetch_checkpoint(f"{site}/b-12345678.pth")
-    assert not (tmp_path / "hub" / "checkpoints" / "b-12345678.pth").exists()
+    for name in ("b-1234567a.pth", "b-123456789a.pt", f"b-{digest[:-1]}{(int(digest[-1], 16) + 1) % 16:x}.pth"):
+        (tmp_path / "site" / name).write_bytes(content)
+        with pytest.raises(InputError, match=rf"{name}: the file is not what its name promises .* and give its path$"):
+            fetch_checkpoint(f"{site}/{name}")
+        assert not list((tmp_path / "hub").rglob(f"*{name}"))
     kept = tmp_path / "hub" / "checkpoints" / f"a-{digest[:8]}.pth"
     kept.write_bytes(content[:-1])
     with pytest.raises(InputError, match=r"is not what its name promises .*: remove it"):
         fetch_checkpoint(f"{site}/{kept.name}")
+
+
+def test_two_addresses_with_one_name_are_two_files(site: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / "site" / folder).mkdir(parents=True)
+        torch.save({folder: torch.zeros(1)}, tmp_path / "site" / folder / "final.pth")
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    torch.save({"of elsewhere": torch.zeros(1)}, tmp_path / "hub" / "checkpoints" / "final.pth")
+    for _ in range(2):
+        for folder in ("a", "b"):
+            assert [*read_checkpoint(f"{site}/{folder}/final.pth").state_dict] == [folder]
+            assert [*read_checkpoint(f"{site}/{folder}/final.pth?x=1#y").state_dict] == [folder]
+    file = fetch_checkpoint(f"{site}/a/final.pth")
+    assert fetch_checkpoint(f"{site.replace('//', '//me:secret@')}/a/final.pth#part") == file
+    told = [record.getMessage() for record in caplog.records if "read from its copy" in record.getMessage()]
+    assert told.count(f"{site}/a/final.pth: read from its copy {file}") == 1  # not each time
+    assert len(list(file.parent.iterdir())) == 5
+
+
+def test_a_copy_that_another_program_has_made_is_taken_if_it_is_the_one(site: str, tmp_path: Path) -> None:
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    kept = tmp_path / "hub" / "checkpoints" / f"a-{hashlib.sha256(b'content').hexdigest()[:8]}.pth"
+    kept.write_bytes(b"content")
+    assert fetch_checkpoint(f"{site}/not/there/{kept.name}") == kept
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_mmengine_chooses_folder_and_progress(
+    progress: bool, site: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "site").mkdir()
+    torch.save({"w": torch.zeros(300_000)}, tmp_path / "site" / "a.pth")
+    found = mmengine_checkpoint.load_from_http(f"{site}/a.pth", model_dir=str(tmp_path / "own"), progress=progress)
+    assert list(found) == ["w"]
+    assert len(list((tmp_path / "own").iterdir())) == 1
+    assert not (tmp_path / "hub").exists()
+    assert ("1.20M/1.20M" in capsys.readouterr().err) == progress
 
 
 @pytest.mark.parametrize("target", ["http://example.org/a.pth", "file:///etc/hostname", "ftp://127.0.0.1/a.pth"])

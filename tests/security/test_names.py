@@ -22,10 +22,12 @@ from clmot_qd.datasets.detections.cache_files import cache_path
 from clmot_qd.datasets.mot_text import empty_table, write_tracks
 from clmot_qd.datasets.seqinfo import read_seqinfo
 from clmot_qd.errors import InputError
-from clmot_qd.evaluation import SequenceTruth, evaluate_tracks, read_mot_root
+from clmot_qd.evaluation import SequenceTruth, evaluate_tracks, read_cocovid, read_mot_root
 from clmot_qd.evaluation.result_files import result_path
 from clmot_qd.evaluation.trackeval_files import write_trackeval_files
-from clmot_qd.names import as_cell, check_below, path_below
+from clmot_qd.names import PictureRoot, as_cell, check_below, path_below
+from clmot_qd.visualization.report.measuring import image_root
+from clmot_qd.visualization.report.tracked import pictures_of
 
 ESCAPING = [
     "..",
@@ -82,6 +84,7 @@ def test_cache_files_lie_in_their_folder(name: str, tmp_path: Path) -> None:
     try:
         path = cache_path(tmp_path, name)
     except InputError:
+        assert name not in FINE
         return
     path.touch()
     assert path.parent == tmp_path
@@ -147,7 +150,7 @@ def test_names_that_stay_within_the_data_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["imDir=..", "imDir=../../other", "imDir=/etc", "imExt=/../../x.jpg", "imExt=.jpg/../../x"]
+    "line", ["imDir=..", "imDir=../../other", "imDir=/etc", "imExt=/../../x.jpg", "imExt=.jpg/../../x", "imExt=.a\0b"]
 )
 def test_seqinfo_names_no_other_folder(line: str, tmp_path: Path) -> None:
     (tmp_path / "seqinfo.ini").write_text(f"[Sequence]\n{line}\n")
@@ -155,6 +158,43 @@ def test_seqinfo_names_no_other_folder(line: str, tmp_path: Path) -> None:
         read_seqinfo(tmp_path / "seqinfo.ini")
     (tmp_path / "seqinfo.ini").write_text("[Sequence]\nimDir=img1/\nimExt=.JPG\n")
     assert read_seqinfo(tmp_path / "seqinfo.ini").image_dir == "img1/"
+
+
+@pytest.mark.parametrize("kind", ["CocoVideoDataset", "CocoDetectionDataset"])
+@pytest.mark.parametrize("link", ["data_root", "data_prefix"])
+def test_a_root_may_be_a_link(kind: str, link: str, tmp_path: Path) -> None:
+    from mmdet.registry import DATASETS
+
+    (tmp_path / "disk").mkdir()
+    content = cocovid({1: [0, 1]})
+    write_folder(tmp_path / "disk", content)
+    names = [image["file_name"] for image in content["images"]]
+    content["images"][1]["file_name"] = str(tmp_path / "disk" / "img" / names[1])
+    (tmp_path / "disk" / "ann.json").write_text(json.dumps(content))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mot").symlink_to(tmp_path / "disk")
+    place = {"data_root": f"{tmp_path}/data/mot/", "ann_file": "ann.json", "data_prefix": {"img": "img/"}}
+    if link == "data_prefix":
+        place = {"data_root": f"{tmp_path}/data/", "ann_file": "mot/ann.json", "data_prefix": {"img": "mot/img/"}}
+    DATASETS.build({**place, "type": kind, "pipeline": []})
+    content["images"][1]["file_name"] = str(tmp_path / "other" / names[1])
+    (tmp_path / "disk" / "ann.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"is not below .*data_root='' and data_prefix=dict\(img=''\)\)$"):
+        DATASETS.build({**place, "type": kind, "pipeline": [], "check_files": False})
+
+
+def test_a_report_takes_the_pictures_that_the_data_set_takes(tmp_path: Path) -> None:
+    (tmp_path / "ann.json").write_text(json.dumps(cocovid({1: [0]})))
+    truth = read_cocovid(tmp_path / "ann.json")
+    content = json.loads((tmp_path / "ann.json").read_text())
+    content["images"][0]["file_name"] = "../other/a.jpg"
+    (tmp_path / "ann.json").write_text(json.dumps(content))
+    dataset = {"dataset": {"data_root": "data/", "data_prefix": {"img": "img/"}}}
+    found = pictures_of(truth, image_root(dataset))
+    assert found == {("clip-1", 1): Path("data/img/../other/a.jpg")}
+    for root in ("data/img", PictureRoot("img/", "data/")):
+        with pytest.raises(InputError, match="is not below"):
+            pictures_of(truth, root)
 
 
 @pytest.mark.parametrize("policy", ["check", "skip-bad", "trust"])

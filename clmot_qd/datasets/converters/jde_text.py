@@ -15,7 +15,7 @@ from clmot_qd.datasets.converters.source import Box, Counts, Frame, Source
 from clmot_qd.datasets.converters.text_files import read_text, require_folder
 from clmot_qd.datasets.mot_text import PathLike
 from clmot_qd.errors import InputError
-from clmot_qd.names import check_below
+from clmot_qd.names import check_below, name_below
 
 PICTURES, LABELS = "images", "labels_with_ids"
 _ROW = "class id cx cy w h"
@@ -109,11 +109,12 @@ def _after(prefix: str, line: str) -> str:
 def _relative(line: str, root: Path, place: str) -> PurePosixPath:
     name = PurePosixPath(line.replace("\\", "/"))
     if name.is_absolute():
-        if not name.is_relative_to(root.resolve().as_posix()):
+        rest = name_below(root, str(name))
+        if rest is None:
             raise InputError(
                 f"{place}: {line} is not below {root}; correct --root, or leave a --prefix of the lines out"
             )
-        name = name.relative_to(root.resolve().as_posix())
+        name = PurePosixPath(rest)
     check_below(root, [os.path.join(root, name)], place)
     if PICTURES not in name.parts[:-1]:
         raise InputError(f"{place}: no folder {PICTURES!r} in {line}; labels are found by replacing it with {LABELS!r}")

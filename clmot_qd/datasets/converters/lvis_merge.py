@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as mask_api
 
+from clmot_qd.datasets.annotation_entries import is_box
 from clmot_qd.datasets.converters.catalogue import DataSet, Option
 from clmot_qd.datasets.converters.json_stream import stream_json
 from clmot_qd.datasets.converters.lvis_classes import Class, choose_classes, keep_listed, read_short_lists, read_synsets
@@ -207,7 +208,8 @@ def _mask(segmentation: Any, bbox: Sequence[float], height: int, width: int, pla
     require_polygons(polygons, height, width, place)
     areas = [polygon for polygon in polygons if len(polygon) >= 6]  # the others are points and lines
     if not areas:
-        left, top, right, bottom = (float(value) for value in _within(bbox, height, width))
+        box = bbox if is_box(bbox) else (0, 0, 0, 0)  # one that is left out later covers nothing
+        left, top, right, bottom = (float(value) for value in _within(box, height, width))
         areas = [[left, top, right, top, right, bottom, left, bottom]]
     return mask_api.merge(mask_api.frPyObjects(areas, height, width))["counts"]
 

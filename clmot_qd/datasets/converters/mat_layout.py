@@ -1,4 +1,4 @@
-"""The layout of a MATLAB file of version 5 to 7, checked before scipy, which trusts it, reads the file.
+"""The layout of a MATLAB file of version 5 to 7, checked before scipy, which trusts it, reads variables of the file.
 
 scipy takes sizes from the file as they stand: a damaged one ends the process, or asks for all memory. Here every size
 is compared with the bytes that are there. The form is that of MATLAB's "MAT-File Format" (The MathWorks), chapter 1: a
@@ -11,41 +11,84 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+
+from clmot_qd.arrays import MOST_PACKED, SMALL
 
 _HEAD = 128
 _VERSION = 0x0100
-_INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 5, 6, 14, 15
+_INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED, _UTF8 = 1, 5, 6, 14, 15, 16
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}  # types of numbers -> bytes of one
 _TEXTS = (1, 2, 3, 4, 16, 17, 18)
-_CELL, _STRUCT, _CHARS = 1, 2, 4
+_CELL, _STRUCT, _CHARS, _OPAQUE = 1, 2, 4, 17
 _NUMBERS = range(6, 16)
+_UNREAD = {3: "an object", 5: "a sparse matrix", 16: "a function handle", _OPAQUE: "an object"}
 _COMPLEX = 0x800
 _DEEPEST = 64
-_MOST_PACKED, _SMALL = 100, 16 << 20  # as in clmot_qd.arrays; bytes
+_PIECE = 4096  # bytes
+_LONGEST_HEAD = 1 << 16  # bytes of an array before its content: flags, sides and name
 
 Element = tuple[int, memoryview]  # type, content
 
 
-def check_layout(content: bytes) -> None:
-    """Check a file.
+class UnreadKindError(ValueError):
+    """What MATLAB can write, and nobody has damaged, but is not read here; says so."""
+
+
+def check_layout(content: bytes, wanted: Collection[str] | None = None) -> list[str]:
+    """Check a file: the heads of all variables, and the content of some.
+
+    Args:
+        content: Of the file.
+        wanted: Names of the variables that will be read; None: all.
+
+    Returns:
+        Names of all variables; that of an object is empty.
 
     Raises:
-        ValueError: A size does not fit, or something is in there that is neither numbers, text, cells nor structs.
+        UnreadKindError: A wanted variable has something else than numbers, text, cells and structs in it.
+        ValueError: A size does not fit.
     """
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     if order is None or struct.unpack_from(f"{order}H", content, 124)[0] != _VERSION:
         raise ValueError("no file of version 5 to 7")
-    room = max(_SMALL, _MOST_PACKED * len(content))
+    room = max(SMALL, MOST_PACKED * len(content))
+    names = []
     for kind, body in _elements(memoryview(content)[_HEAD:], order):
+        start = _start_of(kind, body, order)
+        name = _read_head(_elements(start, order), order)[3]
+        names.append(name)
+        if wanted is not None and name not in wanted:
+            continue
         if kind == _COMPRESSED:
-            unpacked = zlib.decompressobj().decompress(body, room + 1)
-            room -= len(unpacked)
-            if room < 0:
-                raise ValueError(f"unpacks to more than {_MOST_PACKED} times its size")
-            ((kind, body),) = _elements(memoryview(unpacked), order)
-        _require(kind == _MATRIX, "something else than an array")
-        _check_array(body, order, 0)
+            body = _unpack(body, room)
+            room -= len(body)
+            ((_, body),) = _elements(body, order)
+        try:
+            _check_array(body, order, 0)
+        except UnreadKindError as error:
+            raise UnreadKindError(f"variable {name!r} is or holds {error}, which is not read here") from None
+    return names
+
+
+def _start_of(kind: int, body: memoryview, order: str) -> memoryview:
+    """Return the beginning of an array, unpacked; as much as its head may take."""
+    if kind == _COMPRESSED:
+        start = memoryview(zlib.decompressobj().decompress(body, _LONGEST_HEAD))
+        _require(len(start) >= 8, "an array without flags")
+        kind, body = struct.unpack_from(f"{order}I", start)[0], start[8:]
+    _require(kind == _MATRIX, "something else than an array")
+    return body[:_LONGEST_HEAD]
+
+
+def _unpack(body: memoryview, room: int) -> memoryview:
+    """Unpack in pieces, none of which gives more than some MB: all at once it would take twice the memory."""
+    stream, unpacked = zlib.decompressobj(), bytearray()
+    for at in range(0, len(body), _PIECE):
+        unpacked += stream.decompress(body[at : at + _PIECE])
+        if len(unpacked) > room:
+            raise ValueError(f"it unpacks to more than {MOST_PACKED} times its size")
+    return memoryview(unpacked)
 
 
 def _elements(data: memoryview, order: str) -> Iterator[Element]:
@@ -70,7 +113,9 @@ def _check_array(body: memoryview, order: str, depth: int) -> None:
         return  # nothing, as an empty cell has it
     _require(depth < _DEEPEST, "too many arrays in one another")
     parts = _elements(body, order)
-    kind, flags, count = _read_head(parts, order)
+    kind, flags, count, _ = _read_head(parts, order)
+    if kind in _UNREAD:
+        raise UnreadKindError(_UNREAD[kind])
     if kind in (_CELL, _STRUCT):
         members = count * (_count_fields(parts, order) if kind == _STRUCT else 1)
         _require(8 * members <= len(body), "more cells than bytes")
@@ -81,22 +126,27 @@ def _check_array(body: memoryview, order: str, depth: int) -> None:
         form, values = _next(parts)
         width = _WIDTHS.get(form, 1)
         fits = form in _WIDTHS and len(values) == count * width
-        _require(fits or (kind == _CHARS and form in _TEXTS and count <= len(values)), "an array of another size")
+        _require(
+            fits or (kind == _CHARS and form in _TEXTS and count <= max(len(values), 1)), "an array of another size"
+        )
     _require(next(parts, None) is None, "something behind an array")
 
 
-def _read_head(parts: Iterator[Element], order: str) -> tuple[int, int, int]:
-    """Return class, flags and number of elements of an array."""
+def _read_head(parts: Iterator[Element], order: str) -> tuple[int, int, int, str]:
+    """Return class, flags, number of elements and name of an array."""
     form, head = _next(parts)
     _require(form == _UINT32 and len(head) == 8, "an array without flags")
     (flags,) = struct.unpack_from(f"{order}I", head)
+    if flags & 0xFF == _OPAQUE:  # of another form from here
+        return _OPAQUE, flags, 0, ""
     form, sides = _next(parts)
-    _require(form == _INT32 and len(sides) >= 8 and len(sides) % 4 == 0, "an array without a size")
+    fits = form in (_INT32, _UINT32) and len(sides) >= 8 and len(sides) % 4 == 0
+    _require(fits, "an array without a size")
     sizes = struct.unpack(f"{order}{len(sides) // 4}i", sides)
     _require(min(sizes) >= 0, "an array of negative size")
-    form, _ = _next(parts)
-    _require(form == _INT8, "an array without a name")
-    return flags & 0xFF, flags, math.prod(sizes)
+    form, name = _next(parts)
+    _require(form in (_INT8, _UTF8), "an array without a name")
+    return flags & 0xFF, flags, math.prod(sizes), bytes(name).decode("latin1")
 
 
 def _count_fields(parts: Iterator[Element], order: str) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clmot_qd.datasets.annotation_entries import is_box, merged_classes
+from clmot_qd.datasets.annotation_entries import merged_classes
 from clmot_qd.datasets.converters.catalogue import DataSet, Option
 from clmot_qd.datasets.converters.report import Report
 from clmot_qd.datasets.converters.source import Box, Counts, Frame, Source
@@ -220,14 +221,18 @@ def _occurring(paths: Sequence[Path]) -> set[int]:
 
 
 def four_numbers(bbox: Any, place: str) -> Sequence[float]:
-    """Return a box of a COCO file.
+    """Return a box of a COCO file as it stands: one without an area, say, is counted and left out later.
 
     Raises:
-        InputError: It is not four numbers.
+        InputError: It is not four numbers, or one of them is greater than a double can be.
     """
-    if is_box(bbox):
+    if isinstance(bbox, list) and len(bbox) == 4 and all(type(side) is float or _is_whole(side) for side in bbox):
         return bbox
     raise InputError(f"{place}: bbox is {bbox!r}, not [x, y, w, h]; mend the file")
+
+
+def _is_whole(side: Any) -> bool:
+    return type(side) is int and abs(side) <= sys.float_info.max
 
 
 _LAYOUT = """

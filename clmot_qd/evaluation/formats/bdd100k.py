@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import IntArray, MotTable, PathLike, with_area
+from clmot_qd.datasets.mot_text import IntArray, MotTable, PathLike
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.coco_lists import image_rows
 from clmot_qd.evaluation.formats.entries import Entries, by_sequence
@@ -22,7 +22,7 @@ from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_a
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.evaluation.result_files import result_path
 from clmot_qd.files import read_json
-from clmot_qd.geometry import xywh_to_xyxy
+from clmot_qd.geometry import with_area, xywh_to_xyxy
 
 
 def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import MotTable, PathLike, with_area
+from clmot_qd.datasets.mot_text import MotTable, PathLike
 from clmot_qd.evaluation.formats.coco_lists import box_lines, image_rows, read_classes, read_list
 from clmot_qd.evaluation.formats.entries import by_sequence, find_rows
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
 from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_array
 from clmot_qd.evaluation.ground_truth import GroundTruth
+from clmot_qd.geometry import with_area
 
 
 def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:

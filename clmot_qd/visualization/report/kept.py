@@ -10,7 +10,7 @@ import numpy as np
 
 from clmot_qd.apis.embedding_quality import BINS, FAR_LEVELS, GAPS, EmbeddingQuality, Nearest
 from clmot_qd.apis.embedding_quality_report import TRAINED, TrueObjects
-from clmot_qd.arrays import ArrayFile
+from clmot_qd.arrays import ArrayFile, write_arrays
 from clmot_qd.files import atomic_path
 from clmot_qd.visualization.report.tracked import Embedded
 
@@ -80,5 +80,5 @@ def _quality(counts: np.ndarray, pairs: np.ndarray, rates: np.ndarray, nearest: 
 
 
 def _write(path: Path, **arrays: Any) -> None:
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        np.savez_compressed(handle, **arrays)
+    with atomic_path(path) as temporary:
+        write_arrays(temporary, arrays)

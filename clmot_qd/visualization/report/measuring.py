@@ -31,6 +31,7 @@ from clmot_qd.datasets.detections import CacheFolder
 from clmot_qd.datasets.mot_text import MotTable, empty_table
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import GroundTruth, read_cocovid
+from clmot_qd.names import PictureRoot
 from clmot_qd.trackers.online_tracker import rejected_note
 from clmot_qd.visualization.report.kept import read_objects, read_qualities, write_objects, write_qualities
 from clmot_qd.visualization.report.rules import is_track_map, rules_of, scored_classes
@@ -91,6 +92,7 @@ def track_run(
     truth = first_frames(whole, source.max_frames)
     classes = scored_classes(evaluator, truth)
     truth.require_scorable(classes)  # before the network runs
+    pictures = pictures_of(whole, image_root(config.test_dataloader.dataset))
     folder, objects = _find(source, config, truth, classes, bar, note, say)
     videos = CacheFolder(folder)
     numbers = truth.class_numbers(videos.classes or classes)
@@ -102,7 +104,6 @@ def track_run(
         note(rejected_note(tracker.total_rejected))
     if is_track_map(evaluator):
         note("TAO's track mAP is not shown: scores are those of the protocol 'plain', over all predictions")
-    pictures = pictures_of(whole, image_root(config.test_dataloader.dataset))
     told = f"{source.checkpoint or source.detections}, {config.model.tracker['type']}"
     return Tracked(truth, tracks, classes, rules_of(evaluator), pictures, told, objects)
 
@@ -125,12 +126,13 @@ def _track(name: str, videos: CacheFolder, tracker: Any, truth: GroundTruth, num
     return track_video(videos[name], tracker, truth.sequences[name].frames, numbers)
 
 
-def image_root(dataset: Mapping[str, Any]) -> str:
-    """Return the folder in which the file names of a data set's annotations begin, as mmengine joins it."""
+def image_root(dataset: Mapping[str, Any]) -> PictureRoot:
+    """Return where the pictures of a data set lie, as mmengine joins it."""
     if "dataset" in dataset:  # a wrapper
         return image_root(dataset["dataset"])
     prefix = dataset.get("data_prefix") or {}
-    return os.path.join(dataset.get("data_root") or "", prefix.get("img_path") or prefix.get("img") or "")
+    root = dataset.get("data_root") or ""
+    return PictureRoot(os.path.join(root, prefix.get("img_path") or prefix.get("img") or ""), root)
 
 
 def _find(

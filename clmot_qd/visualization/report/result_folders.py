@@ -11,6 +11,7 @@ from clmot_qd.evaluation import GroundTruth
 from clmot_qd.evaluation.formats import read_predictions
 from clmot_qd.evaluation.protocols import get_protocol
 from clmot_qd.evaluation.result_files import read_truth
+from clmot_qd.names import PictureRoot
 from clmot_qd.visualization.report.rules import rules_of, scored_classes
 from clmot_qd.visualization.report.tracked import Tracked, first_frames, pictures_of, within
 
@@ -18,7 +19,7 @@ from clmot_qd.visualization.report.tracked import Tracked, first_frames, picture
 def read_tracked(
     ground_truth: PathLike,
     predictions: PathLike,
-    images: PathLike | None = None,
+    images: PathLike | PictureRoot | None = None,
     *,
     detector: str | None = None,
     protocol: str | None = None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clmot_qd.errors import InputError
+from clmot_qd.names import PictureRoot
 from clmot_qd.visualization.report.request import Request
 from clmot_qd.visualization.report.run_folder import RunFolder
 from clmot_qd.visualization.report.tracked import Tracked
@@ -84,7 +85,7 @@ def tracks_of_files(request: Request, place: int, config: Mapping[str, Any]) -> 
     from clmot_qd.visualization.report.result_folders import read_tracked
 
     evaluator: Mapping[str, Any] = {}
-    images = request.images
+    images: str | PictureRoot | None = request.images
     if config:
         from clmot_qd.apis.running import track_evaluator
 

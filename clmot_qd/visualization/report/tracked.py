@@ -16,7 +16,7 @@ from clmot_qd.datasets.mot_text import MotTable, PathLike
 from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.evaluation import GroundTruth, SequenceTruth, TrackScores, evaluate_tracks
 from clmot_qd.files import read_json
-from clmot_qd.names import check_below
+from clmot_qd.names import PictureRoot, check_pictures
 from clmot_qd.visualization.report.timeline import Timeline, make_timelines
 
 if TYPE_CHECKING:
@@ -114,27 +114,31 @@ def within(truth: GroundTruth, tracks: Mapping[str, MotTable], most: int | None)
     }
 
 
-def pictures_of(truth: GroundTruth, root: PathLike | None) -> dict[tuple[str, int], Path]:
+def pictures_of(truth: GroundTruth, root: PathLike | PictureRoot | None) -> dict[tuple[str, int], Path]:
     """Return where the frames stand.
 
     Args:
         truth: Of a CocoVID file, or of a folder of MOTChallenge sequences.
         root: The folder that ``file_name`` of a CocoVID file begins in, or another folder of sequences; None: that of
             the ground truth if it is a folder, else nothing is known.
+
+    Raises:
+        InputError: A name leads out of the root.
     """
+    place = root if root is None or isinstance(root, PictureRoot) else PictureRoot(os.fspath(root))
     if not truth.frame_index:
-        return _sequence_pictures(truth, truth.source if root is None else root)
-    if root is None:
+        return _sequence_pictures(truth, truth.source if place is None else place.folder)
+    if place is None:
         return {}
     with expecting_form(lambda: str(truth.source)):
         images = read_json(truth.source)["images"]
         paths = {
-            truth.frame_index[image["video_id"], image["frame_id"]]: os.path.join(root, image["file_name"])
+            truth.frame_index[image["video_id"], image["frame_id"]]: os.path.join(place.folder, image["file_name"])
             for image in images
             if image.get("file_name")
         }
-    check_below(root, paths.values(), str(truth.source))  # the page goes to others: no other pictures in it
-    return {place: Path(path) for place, path in paths.items()}
+    check_pictures(place, paths.values(), str(truth.source))  # the page goes to others: no other pictures in it
+    return {frame: Path(path) for frame, path in paths.items()}
 
 
 def _sequence_pictures(truth: GroundTruth, root: PathLike) -> dict[tuple[str, int], Path]:

@@ -197,3 +197,12 @@ class TestRows:
         data, _ = converted("jde-text", root, lists=[listed(tmp_path, name)], class_names=["car", "van"])
         assert data["categories"] == [{"id": 1, "name": "car"}, {"id": 2, "name": "van"}]
         assert [entry["category_id"] for entry in data["annotations"]] == [2, 1]
+
+
+@pytest.mark.parametrize(("folder", "spelling"), [("link", "link"), ("link", "data"), ("data", "data")])
+def test_whole_paths_below_a_root_that_is_a_link(root: Path, tmp_path: Path, folder: str, spelling: str) -> None:
+    name = put(root, "S/images/a.png", "0 0 .5 .5 .1 .1\n")
+    (tmp_path / "link").symlink_to(root)
+    data, _ = converted("jde-text", tmp_path / folder, lists=[listed(tmp_path, str(tmp_path / spelling / name))])
+    assert [image["file_name"] for image in data["images"]] == [name]
+    assert len(data["annotations"]) == 1

@@ -292,3 +292,14 @@ def test_result_is_read_by_the_data_set(root: Path) -> None:
     )
     instances = [entry for index in range(len(data_set)) for entry in data_set.get_data_info(index)["instances"]]
     assert [(entry["bbox_label"], entry["ignore_flag"]) for entry in instances] == [(1, 0), (0, 0), (1, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("bbox", [[1, 2, -3, 4], [1, float("nan"), 3, 4], [float("-inf"), 2, float("inf"), 4]])
+def test_box_that_is_none_and_has_no_outline_is_left_out(root: Path, bbox: list[float]) -> None:
+    plain, _ = converted("lvis-coco", root)
+    content = lvis()
+    content["annotations"].append({**content["annotations"][0], "id": 50, "bbox": bbox, "segmentation": []})
+    write_json(root / "annotations" / "lvis_v0.5_train.json", content)
+    data, result = converted("lvis-coco", root)
+    assert rows(data) == rows(plain)
+    assert sum(line.startswith("skipped 1 x box with") for line in result.remarks) == 1

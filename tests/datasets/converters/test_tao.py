@@ -305,3 +305,19 @@ def test_values_of_another_kind_are_told_with_the_file(root: Path) -> None:
     wrong["annotations"][0]["image_id"] = [1]
     write_json(root / "train.json", wrong)
     assert "TAO train, at its beginning: not of the expected form (TypeError" in refused("tao", root)
+
+
+def test_boxes_that_are_none_are_left_out_and_counted(root: Path) -> None:
+    odd = content()
+    for number, bbox in enumerate(([1, 2, -3, 4], [1, 2, 0, 4], [1, float("nan"), 3, 4], [1, 2, float("inf"), 4])):
+        odd["annotations"].append(annotation(20 + number, 12, 2, 95, bbox))
+    write_json(root / "train.json", odd)
+    data, result = converted("tao", root)
+    assert len(data["annotations"]) == 4
+    assert [line[:30] for line in result.remarks if line.startswith("skipped")] == [
+        "skipped 2 x box without an are",
+        "skipped 2 x box with a value t",
+    ]
+    odd["annotations"][-1]["bbox"] = [1, 2, 10**400, 4]
+    write_json(root / "train.json", odd)
+    assert "annotation 23: bbox is [1, 2, 1000" in refused("tao", root)
