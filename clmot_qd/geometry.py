@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+# The smallest side that the five decimals of a result file can express.
+_SMALLEST_SIDE = 1e-5
+
 Array = TypeVar("Array")
 """A numpy array or a torch tensor: what comes in goes out. torch is not imported for it."""
 
@@ -22,6 +25,16 @@ def xywh_to_xyxy(bboxes: np.ndarray) -> np.ndarray:
 def xyxy_to_xywh(bboxes: np.ndarray) -> np.ndarray:
     """Turn (n, 4) two corners into x, y, w, h, as in files."""
     return np.hstack([bboxes[:, :2], bboxes[:, 2:] - bboxes[:, :2]])
+
+
+def with_area(bboxes: np.ndarray) -> np.ndarray:
+    """Return boxes (n, 4) xywh whose sides stay positive in a result file: no reader takes a file with a side of 0.
+
+    A side of 0 is what a Kalman filter makes of an object that shrinks faster than it can follow.
+    """
+    thin = (bboxes >= 0) & (bboxes < _SMALLEST_SIDE)
+    thin[:, :2] = False
+    return np.where(thin, _SMALLEST_SIDE, bboxes)
 
 
 def boxes_to_original(bboxes: Array, scale_factor: Sequence[float], pad_param: Sequence[float]) -> Array:

@@ -138,7 +138,7 @@ def track_many(args: argparse.Namespace, sources: Sequence[str], outputs: Sequen
 
     out_dir = args.out_dir or "tracked"
     check_folder(out_dir)
-    with joined_processes(args.launcher):
+    with joined_processes(args.launcher, timeout=_timeout(args)):
         good = track_shared(
             lambda: open_session(args, local_device(args.device)),
             sources,
@@ -150,6 +150,16 @@ def track_many(args: argparse.Namespace, sources: Sequence[str], outputs: Sequen
             show=args.show,
         )
     return 0 if good else 1
+
+
+def _timeout(args: argparse.Namespace) -> float | None:
+    """How many seconds the configuration lets processes wait for each other."""
+    from clmot_qd.apis.running import load_config, parse_options
+
+    if args.launcher == "none":
+        return None
+    environment = load_config(args.config, parse_options(args.cfg_options)).get("env_cfg", {})
+    return environment.get("dist_cfg", {}).get("timeout")
 
 
 def open_session(args: argparse.Namespace, device: str) -> TrackingInferencer:

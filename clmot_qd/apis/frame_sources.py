@@ -221,8 +221,10 @@ def _read_picture(path: Path) -> Frame:
     try:
         with silent_opencv():
             frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error as error:  # its header announces more pixels than OpenCV would ever read
-        raise InputError(f"{path}: cannot be read as a picture: it says that it is far too large") from error
+    except cv2.error as error:
+        # Its header announces more pixels than OpenCV would ever read; of other reasons the first line.
+        told = "it says that it is far too large" if "CV_IO_MAX_IMAGE" in str(error) else str(error).split("\n")[0]
+        raise InputError(f"{path}: cannot be read as a picture: {told}") from error
     if frame is None:
         reason = why_closed(path)
         raise InputError(f"{path}: cannot be read as a picture{f': {reason}' if reason else '; remove or replace it'}")

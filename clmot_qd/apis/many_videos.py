@@ -51,20 +51,27 @@ def expand_sources(given: Sequence[str]) -> list[str]:
             line, seen from the list's folder, ``#`` before a remark.
 
     Raises:
-        InputError: A list cannot be read or is empty, or something listed is not there.
+        InputError: A list cannot be read or is empty, something listed is not there, or a folder holds both videos and
+            the pictures of a sequence (in img1 or images).
     """
-    return list(dict.fromkeys(source for entry in given for source in _expanded(entry)))
+    try:
+        return list(dict.fromkeys(source for entry in given for source in _expanded(entry)))
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); check the path") from error
 
 
 def _expanded(entry: str) -> list[str]:
-    if is_address(entry):
+    if entry.isdecimal() or is_address(entry):  # a camera, whatever is called so here
         return [entry]
     path = Path(entry)
     if path.suffix.lower() == ".txt" and path.is_file():
         return _listed(path)
-    if path.is_dir() and not _has_pictures(path):
+    if path.is_dir():
         inside = sorted(path.iterdir(), key=natural_key)
-        return [os.fspath(item) for item in inside if _is_video(item)] or [entry]
+        if not _has_pictures(path):
+            return [os.fspath(item) for item in inside if _is_video(item)] or [entry]
+        if not any(_is_picture(item) for item in inside) and any(_is_video(item) and item.is_file() for item in inside):
+            raise InputError(f"{entry}: holds videos, and a folder of pictures beside them; name those that are meant")
     return [entry]
 
 
@@ -104,11 +111,15 @@ def plan_jobs(sources: Sequence[str], out_dir: str | os.PathLike[str]) -> list[J
     """A folder of results for each video: its name, with that of its own folder before it where two are called alike.
 
     Raises:
-        InputError: A camera or a live stream, which has no end; two videos that still have one name.
+        InputError: A camera or a live stream, which has no end; a picture among others, as a shell makes of a pattern;
+            two videos that still have one name.
     """
     for source in sources:
         if source.isdecimal() or (is_address(source) and is_live_address(source)):
             raise InputError(f"{public_name(source)}: a camera or a stream does not end; track it by itself")
+        if len(sources) > 1 and not is_address(source) and os.path.isfile(source) and _is_picture(Path(source)):
+            pattern = os.path.join(os.path.dirname(source), f"*{Path(source).suffix}")
+            raise InputError(f"{source}: one picture is no video; give its folder, or quote the pattern: '{pattern}'")
     sources = list(dict.fromkeys(_pictures_of(source) for source in sources))
     names = [name_of(source) for source in sources]
     alike = {name for name in names if names.count(name) > 1}
@@ -152,6 +163,8 @@ def share_out(jobs: Sequence[Job], processes: int) -> list[list[Job]]:
     """The jobs of each process: as even as their numbers of frames allow."""
     from clmot_qd.datasets.samplers.video_sampler import deal_out
 
+    if processes == 1:
+        return [list(jobs)]  # for nothing else the videos would have to be opened
     lengths = [_length(job.source) for job in jobs]
     return [[jobs[index] for index in hand] for hand in deal_out(lengths, processes)]
 

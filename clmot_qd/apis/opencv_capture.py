@@ -17,8 +17,8 @@ Frame = npt.NDArray[np.uint8]
 
 TIMEOUT_MILLISECONDS = 10_000
 """How long connecting to an address, and waiting for one frame of it, may take."""
-DAMAGED_PACKETS = 1000
-"""So many packets in a row of a file may hold nothing that can be decoded; more are taken for its end."""
+FAILED_READS = 1000
+"""So many reads in a row of a file may give nothing; more are taken for its end."""
 SLOWEST, FASTEST = 0.1, 1000.0
 """Frames per second between which a container is believed; the file that tracking writes holds the same."""
 

@@ -12,6 +12,8 @@ from contextlib import closing, suppress
 from queue import Empty, Full, Queue
 from typing import TypeVar
 
+from clmot_qd.apis.ending_thread import EndingThread
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
@@ -92,18 +94,17 @@ def _handed_over(
         _close(iterator)
 
 
-class _Reader(threading.Thread):
+class _Reader(EndingThread):
     """The thread: puts (item, None) into a queue, and at the end (_END, None) or (_END, error)."""
 
     def __init__(self, items: Iterable[object], function: Callable[..., object], depth: int) -> None:
-        super().__init__(name="read_ahead", daemon=True)  # a source that gives no frame must not keep the program
+        super().__init__("read_ahead", self._read)  # a daemon: a source that gives no frame must not keep the program
         self._items, self._function = items, function
         self._queue: Queue[tuple[object, BaseException | None]] = Queue(depth)
         self._stop_asked = threading.Event()
         self._at_work = threading.Event()
-        self.ended = threading.Event()  # Ctrl-C in a join leaves a thread that lives on and is called dead
 
-    def run(self) -> None:
+    def _read(self) -> None:
         error: BaseException | None = None
         try:
             self._fill()
@@ -111,7 +112,6 @@ class _Reader(threading.Thread):
             error = raised
         finally:
             self._put((_END, error))
-            self.ended.set()
 
     def wait(self) -> tuple[object, BaseException | None]:
         """The next entry; the end where the consumer is itself a reader whose consumer has gone."""
@@ -126,14 +126,16 @@ class _Reader(threading.Thread):
 
     def end(self, seconds: float) -> None:
         """Stop, and wait so long for an item that is on its way, but for the function to its end."""
+        if self.has_ended():
+            return  # nor may a forked process touch what its parent's thread may have held
         self.ask_to_stop()
         with suppress(Empty):  # let go of the frames that nobody will use
             while True:
                 self._queue.get_nowait()
-        self.ended.wait(seconds)
+        self.has_ended(seconds)
         while self._at_work.is_set():
-            self.ended.wait(POLL_SECONDS)
-        if self.ended.is_set():
+            self.has_ended(POLL_SECONDS)
+        if self.has_ended():
             self.join()  # nothing is left to be interrupted
 
     def _fill(self) -> None:
@@ -177,7 +179,7 @@ def _end_readers_at_exit() -> None:
 
 
 def _end_readers() -> None:
-    readers = [reader for reader in list(_readers) if not reader.ended.is_set()]
+    readers = [reader for reader in list(_readers) if not reader.has_ended()]
     for reader in readers:
         reader.ask_to_stop()
     for reader in readers:

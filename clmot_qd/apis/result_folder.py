@@ -47,11 +47,11 @@ def _places(path: Path) -> set[Path]:
 
 
 @contextmanager
-def only_run_in(folder: Path) -> Iterator[None]:
+def only_run_in(folder: Path) -> Iterator[bool]:
     """Keep other runs, of this and of other processes, from writing to a folder at the same time.
 
     The lock goes with the process, however it ends. Systems without such locks (Windows, some network drives) do
-    without.
+    without, and are given False.
 
     Raises:
         InputError: Another run is at it.
@@ -59,19 +59,20 @@ def only_run_in(folder: Path) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:
-        yield
+        yield False
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise InputError(f"{folder}: cannot be used as a folder for results ({error.strerror})") from error
     try:
+        held = True
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InputError(f"{folder}: another run is writing here; choose another --out-dir") from error
         except OSError:
-            pass  # this file system knows no locks
-        yield
+            held = False  # this file system knows no locks
+        yield held
     finally:
         os.close(descriptor)

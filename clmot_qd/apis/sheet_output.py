@@ -21,10 +21,11 @@ SHEET_WIDTH = 640
 class Sheet:
     """``contact_sheet.png``: a few drawn frames, evenly spread over the video."""
 
+    file = "contact_sheet.png"
     needs_drawing = True
 
     def __init__(self, clip: Clip) -> None:
-        self.path = self.partial = clip.folder / "contact_sheet.png"
+        self.path = self.partial = clip.folder / self.file
         self._length = clip.length
         self._chosen = _spread(clip.length)
         self._pictures: dict[int, Frame] = {}

@@ -22,11 +22,10 @@ from clmot_qd.apis.frame_sources import DEFAULT_FPS, gives_new_frames, opened_so
 from clmot_qd.apis.progress import frame_bar
 from clmot_qd.apis.result_folder import check_not_source, only_run_in
 from clmot_qd.apis.running import make_folder
-from clmot_qd.apis.track_outputs import OUTPUTS, Clip, MotText, Output
+from clmot_qd.apis.track_outputs import OUTPUTS, UNFINISHED_FRAMES, Clip, MotText, Output, remove_unfinished
 from clmot_qd.apis.tracking_session import Frame, SessionProgress, Source, TrackingSession, check_frame
 from clmot_qd.apis.write_behind import WriteBehind
 from clmot_qd.errors import InputError
-from clmot_qd.files import remove_leftovers
 from clmot_qd.trackers import Tracks
 from clmot_qd.trackers.online_tracker import rejected_note
 
@@ -80,9 +79,12 @@ def track_to_files(
     folder = Path(out_dir) if out_dir is not None else Path("tracked") / name_of(source)
     frames, clip = _describe(opened, source, folder, session.classes, max_frames, fps)
     writers: list[Output] = [OUTPUTS[name](clip) for name in outputs]
-    check_not_source((place for writer in writers for place in (writer.path, writer.partial)), _files_of(opened))
+    places = [place for writer in writers for place in (writer.path, writer.partial)]
+    check_not_source([*places, folder / UNFINISHED_FRAMES], _files_of(opened))
     make_folder(folder)
-    with only_run_in(folder):
+    with only_run_in(folder) as alone:
+        if alone:
+            remove_unfinished(folder)
         _write(session, opened, frames, clip, writers, max_frames, progress, show)
     if session.num_rejected:
         logger.warning("%s: %s", clip.name, rejected_note(session.num_rejected))
@@ -101,8 +103,6 @@ def _write(
 ) -> None:
     """Track into the opened outputs; an error says what is left of it."""
     try:
-        for writer in writers:
-            remove_leftovers(writer.path)  # of a run that was killed
         drawer = _drawer(clip, show) if any(writer.needs_drawing for writer in writers) else None
         with ExitStack() as stack:
             told = progress or stack.enter_context(frame_bar())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
@@ -25,11 +26,12 @@ from clmot_qd.apis.track_table import stack_tracks
 from clmot_qd.apis.tracking_session import Frame
 from clmot_qd.datasets.mot_text import format_tracks
 from clmot_qd.errors import InputError
-from clmot_qd.files import atomic_path
-from clmot_qd.geometry import xyxy_to_xywh
+from clmot_qd.files import atomic_path, remove_leftovers
+from clmot_qd.geometry import with_area, xyxy_to_xywh
 from clmot_qd.trackers import Tracks
 
 JPEG_QUALITY = 92
+UNFINISHED_FRAMES = "frames.partial"
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,10 @@ class Clip:
 class Output(AbstractContextManager, Protocol):
     """One file, or folder of files."""
 
+    file: str
+    """Its final name in the folder."""
     path: Path
-    """Its final name."""
+    """The same with the folder."""
     needs_drawing: bool
     partial: Path
     """Its name until it is complete."""
@@ -74,10 +78,11 @@ class MotText:
     Until it is complete it is ``tracks.partial.txt``, in which every frame so far stands; after an error, too.
     """
 
+    file = "tracks.txt"
     needs_drawing = False
 
     def __init__(self, clip: Clip) -> None:
-        self.path = clip.folder / "tracks.txt"
+        self.path = clip.folder / self.file
         self.partial = clip.folder / "tracks.partial.txt"
         self.frames = 0
         self.done = False
@@ -86,7 +91,8 @@ class MotText:
 
     def __enter__(self) -> MotText:
         """Begin the unfinished file."""
-        self._handle = open(self.partial, "w+b", buffering=0)
+        self.partial.unlink(missing_ok=True)
+        self._handle = open(self.partial, "x+b", buffering=0)
         return self
 
     def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
@@ -105,17 +111,29 @@ class MotText:
 
     def _check_there(self) -> None:
         """Notice early that somebody removed the folder: what comes now would be lost."""
-        if not os.path.exists(self.partial):
-            raise InputError(f"{self.partial.parent}: was removed, or emptied, while results were written to it")
+        if not self._is_there():
+            raise self._removed()
+
+    def _removed(self) -> InputError:
+        return InputError(f"{self.path.parent}: was removed, or emptied, while results were written to it")
+
+    def _is_there(self) -> bool:
+        """Whether the file still has its name; another run may have begun in a new folder of the same name."""
+        assert self._handle is not None
+        try:
+            return os.path.samestat(os.fstat(self._handle.fileno()), os.stat(self.partial))
+        except FileNotFoundError:
+            return False
 
     def _put_back(self) -> None:
-        """Write the file again if it was removed; it can be read as long as it is open."""
+        """Write the file that was removed again; it can be read as long as it is open."""
         assert self._handle is not None
-        if self.frames and not os.path.exists(self.partial):
-            self.partial.parent.mkdir(parents=True, exist_ok=True)
-            self._handle.seek(0)
-            with open(self.partial, "xb") as again:
-                shutil.copyfileobj(self._handle, again)
+        self.partial.parent.mkdir(parents=True, exist_ok=True)
+        if self.partial.exists():  # another run's
+            self.partial = self.partial.with_name(f"tracks.partial.{secrets.token_hex(4)}.txt")
+        self._handle.seek(0)
+        with open(self.partial, "xb") as again:
+            shutil.copyfileobj(self._handle, again)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -123,11 +141,15 @@ class MotText:
         """Give the file its name if it is complete."""
         assert self._handle is not None
         with closing(self._handle):
-            self._put_back()
+            there = self._is_there()
+            if self.frames and not there:
+                self._put_back()
         if kind is None:
+            if not there:
+                raise self._removed()
             os.replace(self.partial, self.path)
             self.done = True
-        elif not self.frames:
+        elif there and not self.frames:
             self.partial.unlink(missing_ok=True)
 
 
@@ -137,10 +159,11 @@ class CocoVid:
     ``file_name`` is the picture's own; of a video, where there is none, the one that the output ``frames`` gives.
     """
 
+    file = "tracks.json"
     needs_drawing = False
 
     def __init__(self, clip: Clip) -> None:
-        self.path = self.partial = clip.folder / "tracks.json"
+        self.path = self.partial = clip.folder / self.file
         self._clip = clip
         self._stack = ExitStack()
         self._frames = self._boxes = 0
@@ -157,7 +180,7 @@ class CocoVid:
 
     def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
         """Write the boxes of a frame, one in a line."""
-        boxes = np.round(xyxy_to_xywh(tracks.bboxes.astype(np.float64)), 5).tolist()
+        boxes = np.round(with_area(xyxy_to_xywh(tracks.bboxes.astype(np.float64))), 5).tolist()
         for row, box in enumerate(boxes):
             entry: dict[str, Any] = dict(id=self._boxes + 1, image_id=number, video_id=1)
             entry |= dict(category_id=int(tracks.labels[row]) + 1, instance_id=int(tracks.instances_id[row]))
@@ -195,6 +218,7 @@ class CocoVid:
 class DrawnVideo:
     """``tracks.mp4``: the drawn frames, H.264."""
 
+    file = "tracks.mp4"
     needs_drawing = True
 
     def __init__(self, clip: Clip) -> None:
@@ -203,7 +227,7 @@ class DrawnVideo:
         except ImportError as error:
             raise InputError(f"tracks.mp4: needs PyAV ({error}): pip install av, or choose other outputs") from error
 
-        self.path = self.partial = clip.folder / "tracks.mp4"
+        self.path = self.partial = clip.folder / self.file
         self._writer: Any = VideoWriter(self.path, fps=clip.fps)
 
     def __enter__(self) -> DrawnVideo:
@@ -225,11 +249,12 @@ class DrawnVideo:
 class DrawnFrames:
     """``frames/000001.jpg`` and so on; until it is complete the folder is called ``frames.partial``."""
 
+    file = "frames"
     needs_drawing = True
 
     def __init__(self, clip: Clip) -> None:
-        self.path = clip.folder / "frames"
-        self.partial = clip.folder / "frames.partial"
+        self.path = clip.folder / self.file
+        self.partial = clip.folder / UNFINISHED_FRAMES
 
     def __enter__(self) -> DrawnFrames:
         """Begin with an empty folder."""
@@ -265,3 +290,10 @@ class DrawnFrames:
 
 #: Name for users -> class.
 OUTPUTS: dict[str, Any] = dict(mot=MotText, cocovid=CocoVid, video=DrawnVideo, frames=DrawnFrames, sheet=Sheet)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed run left there, but for what it tracked; nobody may be writing to the folder now."""
+    for output in OUTPUTS.values():
+        remove_leftovers(folder / output.file)
+    shutil.rmtree(folder / UNFINISHED_FRAMES, ignore_errors=True)

@@ -12,7 +12,7 @@ import cv2
 
 from clmot_qd.apis.addresses import is_address, public_name
 from clmot_qd.apis.opencv_capture import (
-    DAMAGED_PACKETS,
+    FAILED_READS,
     TIMEOUT_MILLISECONDS,
     Capture,
     Frame,
@@ -69,7 +69,7 @@ class VideoFileSource:
     @property
     def _patience(self) -> int:
         """Reads that may fail in mid-video: a connection that is lost does not come back by reading on."""
-        return DAMAGED_PACKETS if self.files else 0
+        return FAILED_READS if self.files else 0
 
     def stop(self) -> None:
         """Nothing to wake up: a file does not keep anybody waiting."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from queue import Queue
 from types import TracebackType
 from typing import Any
 
+from clmot_qd.apis.ending_thread import EndingThread
+
 POLL_SECONDS = 0.1
+
+logger = logging.getLogger(__name__)
 
 
 class WriteBehind(AbstractContextManager):
@@ -29,9 +34,7 @@ class WriteBehind(AbstractContextManager):
         self._queue: Queue[tuple[Any, ...] | None] = Queue(depth)
         self._dropping = threading.Event()
         self._error: BaseException | None = None
-        # Instead of join and is_alive: Ctrl-C in a join leaves a thread that lives on and is called dead.
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="write_behind", daemon=True)
+        self._thread = EndingThread("write_behind", self._work)
 
     def __enter__(self) -> WriteBehind:
         """Start the thread."""
@@ -50,8 +53,9 @@ class WriteBehind(AbstractContextManager):
         if kind is not None:
             self._dropping.set()
         try:
-            self._queue.put(None)
-            self._ended.wait()
+            if not self._thread.has_ended():
+                self._queue.put(None)
+            self._thread.has_ended(None)
         except BaseException:  # Ctrl-C while it was waited
             self._dropping.set()
             self._end_thread()
@@ -61,22 +65,22 @@ class WriteBehind(AbstractContextManager):
             self._raise_error()
 
     def _end_thread(self) -> None:
-        """Wait for the call at work, whatever comes: what it works on is closed next."""
-        while not self._ended.is_set():
-            with suppress(BaseException):
+        """Wait for the call at work, since what it works on is closed next; the second interruption gives it up."""
+        told = False
+        while not self._thread.has_ended():
+            try:
                 if not self._queue.full():
                     self._queue.put(None)
-                self._ended.wait(POLL_SECONDS)
+                self._thread.has_ended(POLL_SECONDS)
+            except BaseException:
+                if told:
+                    raise
+                told = True
+                logger.warning("waiting for the file that is being written; Ctrl-C once more gives it up")
 
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        finally:
-            self._ended.set()
 
     def _work(self) -> None:
         while (entry := self._queue.get()) is not None:

@@ -47,6 +47,18 @@ def test_what_is_one_source_stays_what_it_is(clips: Path) -> None:
     assert expand_sources(["rtsp://camera/stream.txt"]) == ["rtsp://camera/stream.txt"]
 
 
+def test_a_number_is_a_camera_whatever_is_called_so(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips.rename(clips.with_name("0"))
+    monkeypatch.chdir(clips.parent)
+    assert expand_sources(["0"]) == ["0"]
+    assert len(expand_sources(["./0"])) > 1
+
+
+def test_a_name_that_no_file_can_have_is_told() -> None:
+    with pytest.raises(InputError, match=r"cannot be read \(File name too long\); check the path"):
+        expand_sources(["a" * 5000])
+
+
 def test_a_list_names_videos_from_its_own_folder(clips: Path) -> None:
     listed = clips / "videos.txt"
     listed.write_text(f"\ufeff# ours\r\n\r\nclip2\r\n {clips / 'clip10'} \r\nhttps://host/clip.mp4\r\nclip2\r\n")
@@ -88,6 +100,33 @@ def test_videos_are_shared_by_their_frames(clips: Path) -> None:
     shares = share_out([*jobs, Job(str(clips / "broken.mp4"), Path("out/broken"))], 3)
     assert [[job.folder.name for job in hand] for hand in shares] == [["clip2"], ["clip10"], ["clip1", "broken"]]
     assert share_out(jobs[:1], 3)[1:] == [[], []]
+
+
+def test_one_process_opens_no_video_to_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many_videos, "open_source", lambda source: pytest.fail("opened"))
+    jobs = [Job("a.mp4", Path("out/a")), Job("b.mp4", Path("out/b"))]
+    assert share_out(jobs, 1) == [jobs]
+
+
+def test_a_pattern_without_quotes_is_no_list_of_videos(clips: Path, tmp_path: Path) -> None:
+    """It gave each picture a folder of results."""
+    given = [str(path) for path in sorted((clips / "clip2").iterdir())]
+    with pytest.raises(InputError) as refused:
+        plan_jobs(expand_sources(given), tmp_path / "out")
+    pattern = clips / "clip2" / "*.png"
+    assert str(refused.value) == (
+        f"{given[0]}: one picture is no video; give its folder, or quote the pattern: '{pattern}'"
+    )
+    assert len(plan_jobs(given[:1], tmp_path / "out")) == 1
+
+
+def test_a_folder_of_videos_and_pictures_is_refused(clips: Path) -> None:
+    """The videos were ignored."""
+    (clips / "clip1" / "street.mp4").write_bytes(b"")
+    with pytest.raises(InputError, match="clip1: holds videos, and a folder of pictures beside them; name those that"):
+        expand_sources([str(clips / "clip1")])
+    (clips / "clip2" / "street.mp4").write_bytes(b"")
+    assert expand_sources([str(clips / "clip2")]) == [str(clips / "clip2")]  # its pictures are what it is opened for
 
 
 def test_one_failure_does_not_stop_the_others(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import subprocess
 import sys
@@ -207,3 +208,40 @@ def test_a_program_that_leaves_a_stream_open_ends_when_the_item_at_work_is_done(
     numbers = {word: [line.split()[1] for line in lines if line.startswith(word)] for word in ("begun", "done")}
     assert numbers["begun"] == numbers["done"]
     assert 1 <= len(numbers["done"]) < 20, "and no more than the one at work"
+
+
+FORKED = """
+import os, sys, threading, time
+from clmot_qd.apis.prefetch import work_ahead
+from clmot_qd.apis.write_behind import WriteBehind
+at_work, go_on = threading.Event(), threading.Event()
+def work(item):
+    if item:
+        at_work.set()
+        go_on.wait()
+    return item
+def leave():
+    with WriteBehind(work, 1) as behind:
+        behind.put(2)
+        if os.fork() == 0:
+            sys.exit(0)
+        print(os.waitstatus_to_exitcode(os.wait()[1]))
+        go_on.set()
+items = work_ahead(range(9), work, 1)
+next(items)
+at_work.wait()
+leave()
+items.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_process_that_was_forked_off_does_not_wait_for_threads_it_does_not_have() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")

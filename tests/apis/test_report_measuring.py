@@ -404,3 +404,14 @@ def test_a_projection_keeps_identities_together() -> None:
     assert shown is not None
     distance = np.linalg.norm(shown.points[:, None] - shown.points[None], axis=2) + np.eye(len(shown.points)) * 1e9
     assert (shown.identities[distance.argmin(axis=1)] == shown.identities).mean() > 0.95
+
+
+@one_model
+def test_pictures_outside_are_told_before_the_network_runs(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> Any:
+        raise InputError("outside")
+
+    monkeypatch.setattr(measuring, "pictures_of", refuse)
+    monkeypatch.setattr(ConfiguredVideos, "load_model", lambda *arguments: pytest.fail(NEVER))
+    with pytest.raises(InputError, match="outside"):
+        tracked(run)

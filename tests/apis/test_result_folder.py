@@ -99,10 +99,11 @@ def test_pictures_are_not_replaced_by_those_made_of_them(
     SquareSession().track(source, "out", outputs=["frames"], max_frames=3, progress=silent)
 
 
-def test_an_unfinished_folder_is_a_source_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("output", ["frames", "mot"])
+def test_an_unfinished_folder_is_a_source_too(tmp_path: Path, output: str) -> None:
     write_pictures(tmp_path / "frames.partial")
     with pytest.raises(InputError, match="replace its source"):
-        SquareSession().track(tmp_path / "frames.partial", tmp_path, outputs=["frames"], progress=silent)
+        SquareSession().track(tmp_path / "frames.partial", tmp_path, outputs=[output], progress=silent)
     assert len(content(tmp_path)) == 8
 
 

@@ -21,7 +21,7 @@ from stub_session import SquareSession, scene
 
 from clmot_qd.apis.sheet_output import SHEET_FRAMES, Sheet
 from clmot_qd.apis.track_files import name_of, track_to_files
-from clmot_qd.apis.track_outputs import Clip
+from clmot_qd.apis.track_outputs import Clip, CocoVid
 from clmot_qd.datasets.mot_text import read_tracks
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import read_cocovid
@@ -116,6 +116,17 @@ def test_labels_without_names_get_a_category(tmp_path: Path) -> None:
     written = SquareSession(()).track(FRAMES[:2], tmp_path, outputs=["cocovid"], progress=silent)
     found = json.loads(written[0].read_text())["categories"]
     assert found == [{"id": 1, "name": "class 0"}, {"id": 2, "name": "class 1"}]
+
+
+def test_boxes_without_area_are_given_some(tmp_path: Path) -> None:
+    """What a Kalman filter makes of an object that shrinks fast; the text has them so, too."""
+    boxes = np.array([[5, 5, 5, 9], [1, 2, 3, 2], [4, 4, 4, 4], [1, 1, 9, 9]], np.float32)
+    rows = np.arange(4)
+    with CocoVid(Clip(tmp_path, "a", 30.0, (96, 64), ("thing",), None)) as output:
+        output.add(1, Tracks(rows, boxes, np.ones(4, np.float32), 0 * rows, rows), None)
+    bboxes = read_cocovid(output.path).sequences["a"].boxes.bboxes
+    assert len(bboxes) == 4
+    assert bboxes[:, 2:].min() == 1e-5
 
 
 def test_frames_without_tracks_are_images_without_annotations(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from stub_session import SquareSession, scene
 
+from clmot_qd.apis.ending_thread import EndingThread
 from clmot_qd.apis.write_behind import WriteBehind
 from clmot_qd.datasets.mot_text import read_tracks
 from clmot_qd.errors import InputError
@@ -112,6 +112,27 @@ def test_a_folder_that_is_removed_gets_its_finished_part_back(tmp_path: Path, ou
     assert names_in(out) == ["tracks.partial.txt"]
 
 
+@pytest.mark.parametrize("moment", [9, len(FRAMES)])
+def test_the_file_of_a_run_that_began_in_the_removed_folder_is_its_own(tmp_path: Path, moment: int) -> None:
+    """It was given the first run's final name, and the first run's tracks were gone."""
+    out, other = tmp_path / "out", "1,7,1.00000,2.00000,3.00000,4.00000,0.900000,1,-1,-1\n"
+
+    def replace(done: int, total: int | None) -> None:
+        if done == moment:
+            shutil.rmtree(out)
+            out.mkdir()
+            (out / "tracks.partial.txt").write_text(other)
+
+    with pytest.raises(InputError) as caught:
+        SquareSession().track(FRAMES, out, outputs=["mot"], progress=replace)
+    assert (out / "tracks.partial.txt").read_text() == other
+    (own,) = (name for name in names_in(out) if name != "tracks.partial.txt")
+    count = min(moment + 1, len(FRAMES))
+    assert set(read_tracks(out / own).frames.tolist()) == set(range(1, count + 1))
+    told = f"{out}: was removed, or emptied, while results were written to it; the {count} frames tracked so far are in"
+    assert str(caught.value) == f"{told} {out / own}"
+
+
 # ------------------------------------------------------------------------------------------------------- killed, Ctrl-C
 KILLED = """
 import os, signal, sys
@@ -136,6 +157,22 @@ def test_a_killed_run_leaves_whole_frames_and_the_next_one_cleans_up(tmp_path: P
     assert set(names_in(tmp_path)) == finished | {".tracks.mine.json"}
 
 
+@pytest.mark.parametrize("locks", [True, False])
+def test_what_was_left_of_other_outputs_goes_where_no_other_run_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
+) -> None:
+    if not locks:
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+    left = {f".{name}" for name in ("tracks.01234567.mp4", "tracks.01234567.json", "contact_sheet.01234567.png")}
+    for name in left | {"tracks.partial.txt"}:
+        (tmp_path / name).touch()
+    (tmp_path / "frames.partial").mkdir()
+    (tmp_path / "frames.partial" / "000001.jpg").touch()
+    SquareSession().track(FRAMES[:3], tmp_path, outputs=["cocovid"], progress=silent)
+    kept = set() if locks else left | {"frames.partial"}
+    assert set(names_in(tmp_path)) == {"tracks.json", "tracks.partial.txt"} | kept
+
+
 def test_only_what_was_left_of_this_file_is_removed(tmp_path: Path) -> None:
     for name in (".a.01234567.txt", ".a.0123456z.txt", ".a.01234567.json", ".ab.01234567.txt", "a.txt"):
         (tmp_path / name).touch()
@@ -151,21 +188,42 @@ def test_frames_appear_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert names_in(tmp_path / "frames") == ["000001.jpg", "000002.jpg", "000003.jpg"]
 
 
-def test_ctrl_c_waits_for_the_call_at_work() -> None:
+def test_ctrl_c_waits_for_the_call_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in ``Thread.join`` has a living thread called dead: its file was closed under it, and the program died."""
-    begun, finished = threading.Event(), threading.Event()
+    waited, waited_again, finished = threading.Event(), threading.Event(), threading.Event()
+    original = EndingThread.has_ended
 
-    def slow() -> None:
-        begun.set()
-        time.sleep(0.6)
-        finished.set()
+    def noting(thread: EndingThread, seconds: float | None = 0.0) -> bool:
+        if seconds != 0.0:
+            (waited_again if waited.is_set() else waited).set()
+        return original(thread, seconds)
 
-    def use() -> None:
-        with WriteBehind(slow, depth=1) as behind:
-            behind.put()
-            begun.wait()
-            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    def work() -> None:
+        assert waited.wait(20)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if waited_again.wait(20):
+            finished.set()
 
-    with pytest.raises(KeyboardInterrupt):
-        use()
+    monkeypatch.setattr(EndingThread, "has_ended", noting)
+    with pytest.raises(KeyboardInterrupt), WriteBehind(work, depth=1) as behind:
+        behind.put()
     assert finished.is_set()
+
+
+def test_the_third_ctrl_c_gives_a_call_up_that_never_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    never, waits = threading.Event(), []
+
+    def interrupted(thread: EndingThread, seconds: float | None = 0.0) -> bool:
+        if seconds == 0.0 or len(waits) == 9:
+            return len(waits) == 9
+        waits.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EndingThread, "has_ended", interrupted)
+    with pytest.raises(KeyboardInterrupt), WriteBehind(never.wait, depth=2) as behind:
+        behind.put()
+    never.set()
+    assert len(waits) == 3
+    assert caplog.text.count("waiting for the file that is being written; Ctrl-C once more gives it up") == 1

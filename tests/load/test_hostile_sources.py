@@ -70,7 +70,7 @@ def test_reading_on_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     source = VideoFileSource(str(tmp_path / "a.mkv"), None)
     before = len(reads)
     assert len(list(source)) == 5
-    assert len(reads) - before == 5 + opencv_capture.DAMAGED_PACKETS + 1
+    assert len(reads) - before == 5 + opencv_capture.FAILED_READS + 1
 
 
 def test_a_video_that_goes_between_opening_and_reading_is_named(tmp_path: Path) -> None:
@@ -121,6 +121,18 @@ def test_a_picture_that_announces_too_many_pixels_is_refused(tmp_path: Path) -> 
     (tmp_path / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"0")))
     with pytest.raises(InputError, match=r"1\.png: cannot be read as a picture: it says that it is far too large"):
         open_source(tmp_path)
+
+
+def test_other_refusals_of_opencv_are_told_in_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise cv2.error("OpenCV(4) loadsave.cpp:1: error: (-4) Insufficient memory\nin function 'imread'")
+
+    monkeypatch.setattr(cv2, "imread", refuse)
+    with pytest.raises(InputError) as caught:
+        frame_sources._read_picture(tmp_path / "1.png")
+    assert str(caught.value).endswith(
+        "1.png: cannot be read as a picture: OpenCV(4) loadsave.cpp:1: error: (-4) Insufficient memory"
+    )
 
 
 def test_out_of_file_descriptors_no_picture_is_blamed(tmp_path: Path) -> None:
