@@ -31,9 +31,9 @@ find_python() {
   return 1
 }
 
-# ---- what the stamp stands for: this script, the pinned set, the package metadata, the interpreter, the place ----
+# ---- what the stamp stands for: this script, the pinned set, the package metadata and version, interpreter and place ----
 fingerprint() {
-  { cat tools/install.sh tools/requirements.txt pyproject.toml; echo "$1 $PWD ${CLMOT_QD_CPU_ONLY:-0}"; } | cksum
+  { cat tools/install.sh tools/requirements.txt pyproject.toml clmot_qd/__init__.py; echo "$1 $PWD ${CLMOT_QD_CPU_ONLY:-0}"; } | cksum
 }
 
 check_compiler() {

@@ -82,13 +82,24 @@ def _start_of(kind: int, body: memoryview, order: str) -> memoryview:
 
 
 def _unpack(body: memoryview, room: int) -> memoryview:
-    """Unpack in pieces, none of which gives more than some MB: all at once it would take twice the memory."""
-    stream, unpacked = zlib.decompressobj(), bytearray()
-    for at in range(0, len(body), _PIECE):
-        unpacked += stream.decompress(body[at : at + _PIECE])
-        if len(unpacked) > room:
+    """Unpack, after it was counted how much that gives: no more memory is taken than the result needs."""
+    size = 0
+    for piece in _pieces(body):
+        size += len(piece)
+        if size > room:
             raise ValueError(f"it unpacks to more than {MOST_PACKED} times its size")
+    unpacked, at = bytearray(size), 0
+    for piece in _pieces(body):
+        unpacked[at : at + len(piece)] = piece
+        at += len(piece)
     return memoryview(unpacked)
+
+
+def _pieces(body: memoryview) -> Iterator[bytes]:
+    """Give what is unpacked, some MB at a time."""
+    stream = zlib.decompressobj()
+    for at in range(0, len(body), _PIECE):
+        yield stream.decompress(body[at : at + _PIECE])
 
 
 def _elements(data: memoryview, order: str) -> Iterator[Element]:
