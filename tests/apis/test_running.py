@@ -44,6 +44,7 @@ def test_everybody_waits_for_the_last() -> None:
 
 def test_without_a_group_nothing_happens() -> None:
     end_process_group()
+    assert not torch.distributed.is_initialized()
 
 
 def test_a_backend_whose_package_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

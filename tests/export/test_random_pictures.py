@@ -52,8 +52,11 @@ def test_both_runtimes_see_the_same(pair: Any, size: tuple[int, int], clip: list
     frames = [drawn(kind, size, seed) for kind, seed in clip]
     found = [(tracking._detect([frame])[0], runtime.detector.detect([frame])[0]) for frame in frames]
     parity = compare(found)
-    # At a cut-off (scores, suppression, the best fifteen) the two may rank near ties of an untrained network otherwise.
     assert parity.excess < 1, str(parity)
+    if path.stem == "clmot":
+        assert not parity.wrong, str(parity)
+    # QDTrack: seen once, 3 of 15 regions of one picture were other regions on each side, as where a cut-off (the best
+    # proposals, suppression) ranks near ties of an untrained network otherwise; all common ones agreed.
     assert parity.unmatched <= 0.2 * parity.detections, str(parity)
 
 
