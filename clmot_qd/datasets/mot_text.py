@@ -17,8 +17,8 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
-from typing import NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from clmot_qd.errors import InputError
 from clmot_qd.files import atomic_path
 from clmot_qd.geometry import with_area
+from clmot_qd.masks import RleMasks
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -72,6 +73,7 @@ class MotTable:
         scores: (n,) confidence; in ground truth the mark, where 0 means "not to be considered".
         class_ids: (n,) class numbers, 1 = pedestrian; -1 where the file gives none.
         visibility: (n,) visible share of the box; 1 where the file gives none.
+        masks: n masks in pixels of the original image; None where the source has boxes alone.
     """
 
     frames: IntArray
@@ -80,6 +82,7 @@ class MotTable:
     scores: FloatArray
     class_ids: IntArray
     visibility: FloatArray
+    masks: RleMasks | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -87,7 +90,11 @@ class MotTable:
 
     def select(self, rows: BoolArray | IntArray) -> MotTable:
         """Return the rows that a mask or an index array picks."""
-        return MotTable(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return MotTable(**{name: column[rows] for name, column in self.columns().items()})
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns that there are, by name."""
+        return {name: column for name, column in vars(self).items() if column is not None}
 
 
 def make_table(
@@ -97,6 +104,7 @@ def make_table(
     scores: NDArray | None = None,
     class_ids: NDArray | None = None,
     visibility: NDArray | None = None,
+    masks: RleMasks | None = None,
 ) -> MotTable:
     """Build a :class:`MotTable` from arrays or lists; missing columns get their neutral value (see there)."""
     size = len(frames)
@@ -107,6 +115,7 @@ def make_table(
         scores=np.ones(size) if scores is None else np.asarray(scores, dtype=np.float64).reshape(size),
         class_ids=np.full(size, -1) if class_ids is None else np.asarray(class_ids, dtype=np.int64).reshape(size),
         visibility=np.ones(size) if visibility is None else np.asarray(visibility, dtype=np.float64).reshape(size),
+        masks=masks,
     )
 
 

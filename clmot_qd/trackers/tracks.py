@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clmot_qd.errors import InputError
+from clmot_qd.masks import RleMasks
 
 from .detections import Detections
 
@@ -29,6 +30,8 @@ class Tracks:
         labels: (k,) int64, class index.
         detection_index: (k,) int64, row of the detection in the arrays given to ``update``; -1 where the track has no
             detection in this frame.
+        masks: k masks in the pixels of the frame, of models that give masks; empty ones where ``detection_index`` is
+            -1. None of models that give boxes alone.
 
     Raises:
         ValueError: the arrays differ in length, or ``bboxes`` is not (k, 4).
@@ -39,10 +42,11 @@ class Tracks:
     scores: np.ndarray
     labels: np.ndarray
     detection_index: np.ndarray
+    masks: RleMasks | None = None
 
     def __post_init__(self) -> None:
         """Check that the arrays describe the same k tracks."""
-        for name, values in vars(self).items():
+        for name, values in self.columns().items():
             found, shape = values.shape, (len(self), 4) if name == "bboxes" else (len(self),)
             if found != shape:
                 raise ValueError(f"Tracks.{name}: expected shape {shape} beside {len(self)} ids, got {found}")
@@ -53,7 +57,11 @@ class Tracks:
 
     def select(self, rows: np.ndarray) -> Tracks:
         """Return the tracks that a mask or an index array picks."""
-        return Tracks(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        return Tracks(**{name: column[rows] for name, column in self.columns().items()})
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns that there are, by name."""
+        return {name: column for name, column in vars(self).items() if column is not None}
 
     def to_supervision(self, classes: Sequence[str] | None = None) -> supervision.Detections:
         """Return the tracks as ``supervision.Detections``, for its annotators, zones, counters and sinks.

@@ -262,7 +262,7 @@ class TestRowsAsTheyStand:
     def test_good_files_read_as_ever(self, tmp_path: Path, text: str) -> None:
         path = put(tmp_path, text)
         table, _ = read_ground_truth_rows(path)
-        for name, column in vars(read_ground_truth(path)).items():
+        for name, column in read_ground_truth(path).columns().items():
             found = getattr(table, name)
             assert np.where(found == -1, 1, found).tolist() == column.tolist()
 

@@ -112,7 +112,7 @@ def track(identity: int, class_id: int = 1, frames: int = 10, x: float = 0, scor
 
 
 def join(*tables: MotTable) -> MotTable:
-    return MotTable(*(np.concatenate([vars(table)[key] for table in tables]) for key in vars(tables[0])))
+    return MotTable(*(np.concatenate([table.columns()[key] for table in tables]) for key in tables[0].columns()))
 
 
 class TestByHand:

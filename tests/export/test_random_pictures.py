@@ -67,7 +67,7 @@ def test_a_file_tracks_the_same_every_time(pair: Any, size: tuple[int, int], cli
     _, path = pair
     frames = [drawn(kind, size, seed) for kind, seed in clip]
     used = OnnxTrackingInferencer(path, threads=1)
-    first, second = ([vars(tracks) for tracks in used.stream(frames)] for _ in range(2))
+    first, second = ([tracks.columns() for tracks in used.stream(frames)] for _ in range(2))
     for one, other in zip(first, second, strict=True):
         for name in one:
             np.testing.assert_array_equal(one[name], other[name])

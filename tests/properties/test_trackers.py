@@ -214,7 +214,7 @@ def test_nobody_elses_arrays_are_touched_or_kept(kind: str, clip: Clip) -> None:
         assert_same(found, expected)
         for mine, original in zip(given_away.rows, frame.rows):
             np.testing.assert_array_equal(mine, original)
-        for values in (*given_away.rows, *vars(found).values()):
+        for values in (*given_away.rows, *found.columns().values()):
             values[...] = 77
 
 

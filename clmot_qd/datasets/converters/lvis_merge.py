@@ -20,13 +20,13 @@ from clmot_qd.datasets.annotation_entries import is_box
 from clmot_qd.datasets.converters.catalogue import DataSet, Option
 from clmot_qd.datasets.converters.json_stream import stream_json
 from clmot_qd.datasets.converters.lvis_classes import Class, choose_classes, keep_listed, read_short_lists, read_synsets
-from clmot_qd.datasets.converters.masks import require_polygons, require_runs, require_size
 from clmot_qd.datasets.converters.report import Report
 from clmot_qd.datasets.converters.source import Box, Frame, Source
 from clmot_qd.datasets.converters.tao import four_numbers
 from clmot_qd.datasets.converters.text_files import require_keys
 from clmot_qd.datasets.mot_text import PathLike
 from clmot_qd.errors import InputError
+from clmot_qd.masks.checks import require_polygons, require_runs, require_size
 
 Entry = dict[str, Any]
 IOU_THR = 0.7

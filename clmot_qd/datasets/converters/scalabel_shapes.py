@@ -8,10 +8,10 @@ from typing import Any
 
 from pycocotools import mask as mask_api
 
-from clmot_qd.datasets.converters.masks import require_runs, require_size
 from clmot_qd.datasets.converters.source import Box
 from clmot_qd.datasets.converters.text_files import require_keys
 from clmot_qd.errors import InputError
+from clmot_qd.masks.checks import require_runs, require_size
 
 #: COCO's: a list of polygons [x, y, x, y, ...], or a run-length encoded mask.
 Segmentation = list[list[float]] | dict[str, Any]

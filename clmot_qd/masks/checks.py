@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from clmot_qd.errors import InputError
 
 LARGEST_SIDE = 65_536  # pixels
 
 _RUNS = re.compile(r"(?:[P-o]{0,6}[0-O])*")  # up to six characters that another one follows, then one that ends it
-_NUMBER = re.compile(r"[P-o]*[0-O]")
 
 
 def require_size(height: Any, width: Any, place: str) -> None:
@@ -70,13 +71,15 @@ def require_polygons(polygons: Any, height: int, width: int, place: str) -> None
 def _decoded(text: str) -> list[int] | None:
     if not _RUNS.fullmatch(text):
         return None
-    numbers: list[int] = []
-    for found in _NUMBER.findall(text):
-        digits = [ord(one) - ord("0") for one in found]
-        value = sum((digit & 31) << 5 * place for place, digit in enumerate(digits))
-        value -= (1 << 5 * len(digits)) if digits[-1] & 16 else 0
-        numbers.append(value + (numbers[-2] if len(numbers) > 2 else 0))
-    return numbers
+    digits = np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64) - ord("0")
+    last = np.flatnonzero(digits < 32)
+    lengths = np.diff(last, prepend=-1)
+    place = np.arange(len(digits)) - np.repeat(last - lengths + 1, lengths)
+    values = np.add.reduceat((digits & 31) << 5 * place, last - lengths + 1) if len(last) else last
+    values -= np.where(digits[last] & 16 > 0, np.int64(1) << 5 * lengths, 0)
+    for parity in (1, 2):  # each is a difference to the one before the last, but for the first three
+        values[parity::2] = np.cumsum(values[parity::2])
+    return values.tolist()
 
 
 def _are_near(polygon: Sequence[Any], height: int, width: int) -> bool:

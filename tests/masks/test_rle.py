@@ -1,0 +1,118 @@
+"""Run lengths against pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData
+from pycocotools import mask as mask_api
+
+from clmot_qd.errors import InputError
+from clmot_qd.masks import RleMasks, make_disjoint
+from clmot_qd.masks.checks import require_runs
+
+
+def pictures(count: int = 300) -> Iterator[tuple[np.ndarray, list[np.ndarray], list[tuple[int, int]]]]:
+    """Small masks in a part of the picture each: empty, full, speckled, at its borders."""
+    rng = np.random.default_rng(5)
+    for _ in range(count):
+        height, width = (int(side) for side in rng.integers(1, 12, 2))
+        number = int(rng.integers(0, 5))
+        whole = np.zeros((number, height, width), dtype=bool)
+        crops, corners = [], []
+        for bitmap in whole:
+            left, top = int(rng.integers(0, width)), int(rng.integers(0, height))
+            right, bottom = int(rng.integers(left, width + 1)), int(rng.integers(top, height + 1))
+            crop = rng.random((bottom - top, right - left)) < rng.choice([0, 0.3, 0.7, 1])
+            bitmap[top:bottom, left:right] = crop
+            crops.append(crop)
+            corners.append((left, top))
+        yield whole, crops, corners
+
+
+def test_crops_and_bitmaps_are_encoded_as_pycocotools_does() -> None:
+    for whole, crops, corners in pictures():
+        expected = [mask_api.encode(np.asfortranarray(bitmap.astype(np.uint8)))["counts"] for bitmap in whole]
+        assert list(RleMasks.of_bitmaps(whole).counts) == expected
+        assert list(RleMasks.of_crops(crops, corners, whole.shape[1:]).counts) == expected
+
+
+def test_pixels_areas_boxes_and_overlaps_are_those_of_the_bitmaps() -> None:
+    for whole, _, _ in pictures():
+        masks = RleMasks.of_bitmaps(whole)
+        assert np.array_equal(masks.bitmaps(), whole)
+        assert masks.areas().tolist() == whole.sum(axis=(1, 2)).tolist()
+        assert np.array_equal(masks.union().bitmaps()[0], whole.any(axis=0))
+        for one, box in zip(whole, masks.boxes()):
+            rows, columns = np.nonzero(one)
+            expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] if len(rows) else [0, 0, 0, 0]
+            assert box.tolist() == expected
+        iou, inside = masks.iou(masks), masks.inside(masks)
+        for i, one in enumerate(whole):
+            for j, two in enumerate(whole):
+                common = (one & two).sum()
+                assert iou[i, j] == pytest.approx(common / (one | two).sum() if common else 0)
+                assert inside[i, j] == pytest.approx(common / one.sum() if common else 0)
+
+
+def test_disjoint_masks_are_painted_from_the_lowest_to_the_highest_score() -> None:
+    rng = np.random.default_rng(6)
+    changed = 0
+    for whole, _, _ in pictures():
+        scores = rng.random(len(whole)).round(1)
+        before = RleMasks.of_bitmaps(whole)
+        after = make_disjoint(before, scores)
+        owner = np.full(whole.shape[1:], -1)
+        for row in np.argsort(-scores, kind="stable")[::-1]:
+            owner[whole[row]] = row
+        for row, one in enumerate(after.masks.bitmaps()):
+            assert np.array_equal(one, owner == row)
+            assert after.trimmed[row] == (one.sum() < whole[row].sum())
+            if not after.trimmed[row]:
+                assert after.masks.counts[row] == before.counts[row]
+        changed += int(after.trimmed.sum())
+    assert changed > 50
+
+
+def test_compressed_runs_are_read_as_pycocotools_writes_them() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(200):
+        height, width = (int(side) for side in rng.integers(1, 400, 2))
+        bitmap = rng.random((height, width)) < rng.choice([0.001, 0.1, 0.9])
+        text = RleMasks.of_bitmaps(bitmap[None]).texts()[0]
+        require_runs(text, height, width, "here", fill=True)
+        with pytest.raises(InputError, match="runs that fill"):
+            require_runs(text, height + 1, width, "here", fill=True)
+
+
+def test_they_are_a_field_of_instance_data_and_are_picked_like_arrays() -> None:
+    whole = np.zeros((3, 4, 5), dtype=bool)
+    whole[np.arange(3), 1, np.arange(3)] = True
+    masks = RleMasks.of_bitmaps(whole)
+    found = InstanceData(scores=torch.tensor([0.1, 0.9, 0.5]), masks=masks)
+    assert found[found.scores > 0.3].masks.texts() == masks.texts()[1:]
+    assert InstanceData.cat([found, found]).masks.texts() == 2 * masks.texts()
+    assert masks[1] == {"size": [4, 5], "counts": masks.counts[1]} == list(masks)[1]
+    assert masks[::-1].texts() == masks.texts()[::-1]
+    assert masks.shape == (3,)
+
+
+def test_empty_masks() -> None:
+    nothing = RleMasks.empty((4, 5))
+    assert nothing.bitmaps().shape == (0, 4, 5)
+    assert nothing.areas().shape == (0,) and nothing.boxes().shape == (0, 4)
+    two = RleMasks.empty((4, 5), 2)
+    assert two.areas().tolist() == [0, 0]
+    assert two.iou(two).tolist() == [[0, 0], [0, 0]]
+    assert nothing.iou(two).shape == (0, 2)
+
+
+def test_masks_of_different_pictures_are_neither_joined_nor_compared() -> None:
+    one, two = RleMasks.empty((4, 5), 1), RleMasks.empty((5, 4), 1)
+    with pytest.raises(InputError, match="4 x 5 pixels and of 5 x 4|5 x 4"):
+        RleMasks.cat([one, two])
+    with pytest.raises(InputError, match="5 x 4 pixels are compared with masks of 4 x 5"):
+        one.iou(two)
