@@ -101,6 +101,10 @@ def _two_stage(name: str) -> Dict:
     detector["train_cfg"]["rpn_proposal"].update(nms_pre=100, max_per_img=100)
     detector["test_cfg"]["rpn"].update(nms_pre=100, max_per_img=50)
     detector["test_cfg"]["rcnn"].update(KEEP_ALL)
+    if "mask_head" in roi:
+        roi["mask_roi_extractor"]["out_channels"] = CHANNELS
+        for head in roi["mask_head"] if isinstance(roi["mask_head"], list) else [roi["mask_head"]]:
+            head.update(in_channels=CHANNELS, conv_out_channels=CHANNELS, num_convs=1, num_classes=1)
     return detector
 
 
@@ -139,6 +143,8 @@ def detector_of(name: str) -> tuple[Dict, list[int] | None]:
         return _two_stage("_base_/models/faster-rcnn_r50_fpn.py"), [4, 8, 16, 32]
     if name == "cascade-rcnn":
         return _two_stage("_base_/models/cascade-rcnn_r50_fpn.py"), [4, 8, 16, 32]
+    if name in ("mask-rcnn", "cascade-mask-rcnn"):
+        return _two_stage(f"_base_/models/{name}_r50_fpn.py"), [4, 8, 16, 32]
     if name == "retinanet":
         return _dense("_base_/models/retinanet_r50_fpn.py"), [8, 16, 32, 64]
     if name == "fcos":

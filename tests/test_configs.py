@@ -77,7 +77,8 @@ def test_config_trains_and_tests(path: Path, tiny: Path, tmp_path: Path, done: s
         check_training(runner)
     if test:
         metrics = runner.test()
-        wanted = {"AP50"} if config.test_evaluator.type == "TrackMapMetric" else {"HOTA", "MOTA", "IDF1"}
+        accuracy = "MOTSA" if config.test_evaluator.get("iou_type") == "segm" else "MOTA"
+        wanted = {"AP50"} if config.test_evaluator.type == "TrackMapMetric" else {"HOTA", accuracy, "IDF1"}
         assert wanted <= {key.split("/")[-1] for key in metrics}
         # An untrained centre head finds boxes without an area.
         if isinstance(runner.model, QuasiDenseMOT) and isinstance(runner.model.tracker, BiSoftmaxTracker):
@@ -98,6 +99,14 @@ def check_training(runner: Runner) -> None:
 def assert_learned(model: TrackingModel, moved: list[str], losses: dict[str, float]) -> None:
     """The step reached the embeddings, and the detector unless it is frozen."""
     quasi_dense = isinstance(model, QuasiDenseMOT)
+    if getattr(model, "train_masks_only", False):
+        assert moved, "no gradient reached the mask head"
+        assert all(k.startswith("detector.roi_head.mask_head.") for k in moved), "what is frozen has moved"
+        assert losses.keys() == {"train/loss", "train/loss_mask"}
+        return
+    if quasi_dense and model.mask_thr is not None:
+        assert losses["train/loss_mask"] > 0
+        assert any(k.startswith("detector.roi_head.mask_head.") for k in moved), "no gradient reached the mask head"
     embedding = "track_head.embed_head." if quasi_dense else "detector.bbox_head.embed_head."
     assert any(k.startswith(embedding) for k in moved), "no gradient reached the embeddings"
     wanted = {"loss", *model.loss_embed} | ({"loss_id"} if model.id_head is not None else set())

@@ -182,6 +182,31 @@ def test_rows_differ_in_nothing_else() -> None:
         assert without(config.model.tracker, *allowed) == without(base.model.tracker, *allowed), name
 
 
+def test_rows_of_table_6() -> None:
+    """One model: all of it learns, its mask head alone does, or SORT tracks what the first one finds."""
+    full, frozen, sort = (loaded(f"qdtrack_mask-rcnn_r50_fpn_{row}12e_bdd100k-seg") for row in ("", "frozen_", "sort_"))
+    assert (full.model.train_masks_only, frozen.model.train_masks_only) == (False, True)
+    assert without(full.model, "init_cfg", "train_masks_only") == without(frozen.model, "init_cfg", "train_masks_only")
+    assert without(full.model, "tracker") == without(sort.model, "tracker")
+    assert (sort.model.tracker.type, sort.model.tracker.reid) == ("SORTTracker", None)
+    assert "mask_rcnn_r50_fpn_1x_cityscapes" in full.model.detector.init_cfg.checkpoint
+    assert frozen.load_from == f"work_dirs/{BDD}/epoch_12.pth"
+    assert not every(frozen.train_dataloader, "ReferenceFrame"), "a mask head needs no pairs"
+    for config in (full, frozen):
+        assert every(config.train_dataloader, "LoadTrackMasks")
+        assert config.train_dataloader.batch_size * 8 == config.auto_scale_lr.base_batch_size
+        assert config.test_evaluator.iou_type == "segm"
+        assert config.classes == loaded(BDD).classes
+
+
+def test_the_tracking_models_weights_fit_the_frozen_row() -> None:
+    init_default_scope("mmdet")
+    names = (BDD, "qdtrack_mask-rcnn_r50_fpn_frozen_12e_bdd100k-seg")
+    with torch.device("meta"):  # shapes without values
+        boxes, masks = (MODELS.build(deepcopy(loaded(name).model)).state_dict() for name in names)
+    assert {k: v.shape for k, v in masks.items() if "mask_head" not in k} == {k: v.shape for k, v in boxes.items()}
+
+
 @pytest.fixture(scope="module")
 def stock() -> Config:
     """mmdet's own configuration of the public MOT17 weights."""

@@ -1,4 +1,4 @@
-"""A few small pictures with boxes in the CocoVID schema: enough to run every configuration for a step."""
+"""A few small pictures with boxes and masks in the CocoVID schema: enough to run every configuration for a step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 from mmengine.config import Config
+
+from clmot_qd.masks import RleMasks
 
 CLASSES = (
     *("pedestrian", "person_on_vehicle", "static_person", "distractor", "reflection", "non_mot_vehicle", "person"),
@@ -70,6 +72,7 @@ def _write_frame(
                 id=len(content["annotations"]) + 1, image_id=image_id, video_id=video, category_id=category, bbox=box
             )
             annotation |= dict(area=720.0, iscrowd=0, ignore=False, visibility=1.0, difficulty=1 + person % 2)
+            annotation["segmentation"] = _rectangle(int(x), int(y))
             if identities:
                 annotation["instance_id"] = 4 * video + person + 1 + 100 * category
             content["annotations"].append(annotation)
@@ -80,6 +83,12 @@ def _write_frame(
         dict(id=image_id, video_id=video, frame_id=frame, mot_frame_id=frame + 1, file_name=file_name)
         | dict(width=SIZE[0], height=SIZE[1])
     )
+
+
+def _rectangle(left: int, top: int) -> dict[str, Any]:
+    """The pixels of a person, as a mask."""
+    masks = RleMasks.of_crops([np.ones((37, 21), dtype=bool)], [(left, top)], (SIZE[1], SIZE[0]))
+    return dict(size=[SIZE[1], SIZE[0]], counts=masks.texts()[0])
 
 
 def _write_public_detections(sequence: Path, people: np.ndarray, frames: int) -> None:

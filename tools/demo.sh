@@ -6,6 +6,7 @@
 #   bash tools/demo.sh
 #   CONFIG=qdtrack_tiny_demo bash tools/demo.sh                  QDTrack, with identities
 #   CONFIG=qdtrack_within-frame_tiny_demo bash tools/demo.sh     QDTrack, without
+#   CONFIG=qdtrack_mask-rcnn_tiny_demo bash tools/demo.sh        QDTrack with identities and masks
 #
 # Environment: CONFIG (default clmot_tiny_demo), SEED (default 0), OUT (default demo_out)
 set -euo pipefail
@@ -30,7 +31,7 @@ options=("train_dataloader.dataset.data_root=$OUT/data/" "val_dataloader.dataset
   "test_evaluator.ann_file=$OUT/data/annotations/test.json" "randomness.seed=$SEED")
 # Trained weights are used again only if nothing that shaped them has changed.
 recipe="$run/recipe.txt"
-wanted=$(cat configs/demo/*tiny_demo.py configs/_base_/datasets/demo*.py configs/_base_/models/qdtrack_tiny.py "$OUT/data/demo_data.json" | cksum)
+wanted=$(cat configs/demo/*tiny_demo.py configs/_base_/datasets/demo*.py configs/_base_/models/qdtrack*_tiny.py "$OUT/data/demo_data.json" | cksum)
 if [ ! -f "$run/final.pth" ] || [ "$(cat "$recipe" 2>/dev/null)" != "$wanted" ]; then
   [ "$(cat "$recipe" 2>/dev/null)" = "$wanted" ] || rm -rf "$run"
   mkdir -p "$run"

@@ -1,7 +1,8 @@
-"""Convert result files from one format into another: MOT text, BDD100K JSON, TAO JSON, CocoVID predictions.
+"""Convert result files from one format into another: MOT and MOTS text, BDD100K JSON and bitmasks, TAO JSON, CocoVID.
 
 python tools/export_tracks.py --gt annotations/box_track_20_val.json --pred results/ --to bdd100k --out bdd100k.json
 python tools/export_tracks.py --gt annotations/tao_val.json --pred tao.json --to mot --out results/
+python tools/export_tracks.py --gt annotations/seg_track_20_val.json --pred rle.json --to bdd100k-bitmasks --out masks/
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--gt", required=True, help="CocoVID annotation file that lists the images; boxes are not read")
     parser.add_argument("--pred", required=True, help="the result file or folder to convert")
     parser.add_argument("--from", dest="source", metavar="NAME", help="its format (default: look at the file)")
-    parser.add_argument("--to", required=True, metavar="NAME", help="mot, bdd100k, tao or cocovid")
-    parser.add_argument("--out", required=True, help="file to write; for mot a folder; for bdd100k either")
+    parser.add_argument(
+        "--to", required=True, metavar="NAME", help="mot, bdd100k, tao or cocovid; of masks: mots, bdd100k-bitmasks"
+    )
+    parser.add_argument(
+        "--out", required=True, help="file to write; for mot, mots and bdd100k-bitmasks a folder; for bdd100k either"
+    )
     parser.add_argument("--sequences", nargs="+", metavar="NAME", help="convert only these")
     parser.add_argument("--class", dest="only_class", metavar="NAME", help="class of predictions that name none")
     return parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Track a video: MOT-format text, MP4 with boxes, ids and trails, contact sheet, CocoVID JSON, pictures.
+"""Track a video: MOT-format text, MP4 with boxes, masks, ids and trails, contact sheet, CocoVID JSON, pictures.
 
 python tools/track_video.py VIDEO_OR_FOLDER --config CONFIG --checkpoint CHECKPOINT
 python tools/track_video.py rtsp://camera/stream --config CONFIG --checkpoint CHECKPOINT --outputs mot video
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from clmot_qd.apis.inferencer import TrackingInferencer
 
-SHOWN = ("id", "class", "score")
-OUTPUTS = ("mot", "cocovid", "video", "frames", "sheet")
+SHOWN = ("id", "class", "score", "box", "mask")
+OUTPUTS = ("mot", "mots", "cocovid", "video", "frames", "sheet")
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,17 +37,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--outputs",
         nargs="+",
         choices=OUTPUTS,
-        default=["mot", "video", "sheet"],
         metavar="NAME",
-        help=f"of {', '.join(OUTPUTS)} (default: %(default)s)",
+        help=f"of {', '.join(OUTPUTS)} (default: mot video sheet, and mots of models with masks)",
     )
-    parser.add_argument("--no-video", action="store_true", help="write the text file alone, as --outputs mot")
+    parser.add_argument("--no-video", action="store_true", help="write the text of boxes alone, as --outputs mot")
     parser.add_argument(
         "--show",
         nargs="*",
         choices=SHOWN,
         metavar="WHAT",
-        help=f"beside each box, of {', '.join(SHOWN)} (default: all; the class where there are several)",
+        help=f"of each track, of {', '.join(SHOWN)} (default: all; the class where there are several); without box and "
+        "mask, both are drawn",
     )
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     parser.add_argument(
@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.checkpoints import trust_checkpoints
 
     trust_checkpoints(args.trust_checkpoint)
-    outputs = ["mot"] if args.no_video else list(dict.fromkeys(args.outputs))
+    outputs = ["mot"] if args.no_video else args.outputs and list(dict.fromkeys(args.outputs))
     check_arguments(outputs, args.max_frames, args.fps, args.show)
     sources = expand_sources(args.source)
     if args.source != sources or len(sources) > 1 or args.skip_finished or args.launcher != "none":
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def track_many(args: argparse.Namespace, sources: Sequence[str], outputs: Sequence[str]) -> int:
+def track_many(args: argparse.Namespace, sources: Sequence[str], outputs: Sequence[str] | None) -> int:
     from clmot_qd.apis.many_videos import track_shared
     from clmot_qd.apis.processes import joined_processes, local_device
     from clmot_qd.apis.result_folder import check_folder

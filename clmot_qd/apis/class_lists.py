@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 def head_classes(model: nn.Module) -> dict[str, int]:
     """Key in the configuration -> number of classes that this head of the model's detector knows.
 
-    A dense detector and a two-stage one have one head, a cascade one for each stage. Empty where there is none.
+    A dense detector and a two-stage one have one head, a cascade one for each stage; mask heads count as well. Empty
+    where there is none.
     """
     from torch import nn
 
     detector = getattr(model, "detector", None)
     found = {}
-    for place, owner in (("bbox_head", detector), ("roi_head.bbox_head", getattr(detector, "roi_head", None))):
-        head: Any = getattr(owner, "bbox_head", None)
+    for place in ("bbox_head", "roi_head.bbox_head", "roi_head.mask_head"):
+        head: Any = detector
+        for name in place.split("."):
+            head = getattr(head, name, None)
         stages = {f"{place}.{n}": stage for n, stage in enumerate(head)} if isinstance(head, nn.ModuleList) else None
         for key, stage in (stages or {place: head}).items():
             count = getattr(stage, "num_classes", None)
-            if isinstance(count, int):
+            if isinstance(count, int) and not getattr(stage, "class_agnostic", False):
                 found[f"model.detector.{key}.num_classes"] = count
     return found
 

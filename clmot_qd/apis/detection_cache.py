@@ -1,4 +1,7 @@
-"""Keeping what a model finds in a test set: one file per video, so that trackers can be tried without the network."""
+"""Keeping what a model finds in a test set: one file per video, so that trackers can be tried without the network.
+
+Boxes, scores, labels and embeddings are kept; masks, which no tracker looks at, are not.
+"""
 
 from __future__ import annotations
 
@@ -169,6 +172,7 @@ class ConfiguredVideos:
         model = explain_build(lambda: MODELS.build(self.config.model))
         check_class_count(model, self.classes, "test_dataloader")
         load_weights(model, checkpoint, self.classes)
+        model.predict_masks = False  # these files hold boxes
         return on_device(model)
 
 

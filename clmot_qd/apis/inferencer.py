@@ -40,12 +40,14 @@ class NetworkDetections(FrameDetections):
         found: The same detections as tensors, boxes in network-input pixels.
         image: (1, 3, H, W), preprocessed; None where the tracker does not look at it.
         feats: Feature maps (1, C, h, w); None likewise.
+        grids: (n, h, w) float32 on the CPU, what becomes the masks of those that are tracked; None of models of boxes.
     """
 
     sample: Any = None
     found: Any = None
     image: Any = None
     feats: Any = None
+    grids: Any = None
 
     def select(self, rows: np.ndarray) -> NetworkDetections:
         """See :meth:`FrameDetections.select`."""
@@ -53,7 +55,8 @@ class NetworkDetections(FrameDetections):
 
         picked = super().select(rows)
         assert isinstance(picked, NetworkDetections)
-        return replace(picked, found=self.found[torch.as_tensor(rows)])
+        picks = torch.as_tensor(rows)
+        return replace(picked, found=self.found[picks], grids=None if self.grids is None else self.grids[picks])
 
 
 class TrackingInferencer(TrackingSession):
@@ -66,7 +69,8 @@ class TrackingInferencer(TrackingSession):
             print(tracks.instances_id, tracks.bboxes)
 
     The pipeline is built once, from the configuration's ``test_dataloader``. The network sees ``batch_size`` frames at
-    once, the tracker one after the other; ids and boxes do not depend on ``batch_size``::
+    once, the tracker one after the other; ids and boxes do not depend on ``batch_size``. The tracks of a model with a
+    mask head have ``masks``, in the pixels of the frame::
 
         file -> read ahead -> pipeline, normalised   (a thread for each)
              -> network on the next batch            (a thread; of files alone)
@@ -177,6 +181,11 @@ class TrackingInferencer(TrackingSession):
         """See :attr:`TrackingSession.num_rejected`; trackers of mmdet do not say."""
         return getattr(self.model.tracker, "num_rejected", 0)
 
+    @property
+    def gives_masks(self) -> bool:
+        """See :attr:`TrackingSession.gives_masks`."""
+        return self.model.mask_thr is not None
+
     def _reset_tracker(self) -> None:
         self.model.tracker.reset()
 
@@ -199,6 +208,7 @@ class TrackingInferencer(TrackingSession):
             images, samples = self._preparation.batch(prepared)
             feats = self.model.detector.extract_feat(images)
             found = self.model.detect(feats, samples)
+            grids = [one.pop("mask_grids").float().cpu() if "mask_grids" in one else None for one in found]
             arrays = detections_on_host(found, [scaling_of(sample.metainfo) for sample in samples])
         kept = self.model.tracker_sees_images
         return [
@@ -208,6 +218,7 @@ class TrackingInferencer(TrackingSession):
                 found=found[row],
                 image=images[row : row + 1] if kept else None,
                 feats=[level[row : row + 1] for level in feats] if kept else None,
+                grids=grids[row],
             )
             for row in range(len(samples))
         ]
@@ -224,6 +235,18 @@ class TrackingInferencer(TrackingSession):
             return self._associate_by_model(detections, frame_id)
         found = detections
         return self.model.tracker.update(found.bboxes, found.scores, found.labels, found.embeds, frame_id)
+
+    def _with_masks(self, tracks: Tracks, detections: FrameDetections) -> Tracks:
+        assert isinstance(detections, NetworkDetections)
+        if detections.grids is None:
+            return tracks
+        import torch
+
+        from clmot_qd.models.mot.mask_pasting import paste_tracked
+
+        index, size = torch.as_tensor(tracks.detection_index), detections.sample.metainfo["ori_shape"]
+        bboxes = torch.as_tensor(detections.bboxes)
+        return replace(tracks, masks=paste_tracked(detections.grids, bboxes, index, size, self.model.mask_thr))
 
     def _associate_by_model(self, detections: NetworkDetections, frame_id: int) -> Tracks:
         """With trackers of mmdet and those that ask the network again."""

@@ -16,7 +16,7 @@ from typing import Any
 from clmot_qd.apis.addresses import is_address, is_live_address, public_name
 from clmot_qd.apis.frame_sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key, open_source
 from clmot_qd.apis.track_files import name_of
-from clmot_qd.apis.track_outputs import OUTPUTS, Clip
+from clmot_qd.apis.track_outputs import DEFAULT_OUTPUTS, OUTPUTS, Clip
 from clmot_qd.apis.tracking_session import TrackingSession
 from clmot_qd.errors import InputError, one_line
 from clmot_qd.files import read_text
@@ -151,10 +151,13 @@ def _longer_name(source: str, name: str) -> str:
     return f"{name_of(own.parent)}_{name}"
 
 
-def is_finished(job: Job, outputs: Sequence[str]) -> bool:
-    """Whether all these outputs of a video are there, and no later run stopped on the way to them."""
+def is_finished(job: Job, outputs: Sequence[str] | None) -> bool:
+    """Whether all these outputs of a video are there, and no later run stopped on the way to them.
+
+    None: those that every model writes; with its masks, a model that gives some wrote them before the last of these.
+    """
     clip = Clip(job.folder, job.folder.name, 30.0, (1, 1), (), None)
-    files = [OUTPUTS[name](clip) for name in outputs]
+    files = [OUTPUTS[name](clip) for name in outputs or DEFAULT_OUTPUTS]
     stopped = any(file.partial != file.path and file.partial.exists() for file in files)
     return not stopped and all(file.path.exists() for file in files)
 
@@ -214,7 +217,7 @@ def track_shared(
     sources: Sequence[str],
     out_dir: str | os.PathLike[str],
     *,
-    outputs: Sequence[str],
+    outputs: Sequence[str] | None = None,
     skip_finished: bool = False,
     **options: Any,
 ) -> bool:

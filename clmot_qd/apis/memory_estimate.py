@@ -108,7 +108,7 @@ def estimate_memory(
     if amp is None:
         amp = str(config.get("optim_wrapper", {}).get("type")) in ("AmpOptimWrapper", "BFloat16OptimWrapper")
     model = _build(config)
-    views = 2 if len(model.loss_embed) else 1
+    views = 2 if model.needs_pairs else 1
     batch = made_up_batch(model, (width, height), views, objects)
     with mmcv_operators(), torch.autocast("cpu", torch.bfloat16, enabled=amp):
         activations, step = _measure_step(model, batch)

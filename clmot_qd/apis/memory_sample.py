@@ -8,6 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
 
     from clmot_qd.models.mot.tracking_model import TrackingModel
 
@@ -16,7 +17,7 @@ def made_up_batch(model: TrackingModel, size: tuple[int, int], views: int, objec
     """One sample of noise with boxes, as the training data of ``model`` come: the i-th box is the same in all views.
 
     Args:
-        model: Tells how many identities there can be.
+        model: Tells how many identities there can be, and whether the objects have masks.
         size: (width, height), pixels.
         views: Frames in the sample.
         objects: Boxes in each of them.
@@ -28,6 +29,9 @@ def made_up_batch(model: TrackingModel, size: tuple[int, int], views: int, objec
     count = min(objects, model.id_head.num_ids) if model.id_head is not None else objects
     sample = TrackDataSample()
     sample.video_data_samples = [_frame(random, size, view, count) for view in range(views)]
+    if model.mask_thr is not None:
+        for frame in sample.video_data_samples:
+            frame.gt_instances.masks = _full_boxes(frame.gt_instances.bboxes.numpy(), size)
     sample.set_metainfo(dict(key_frames_inds=[0], ref_frames_inds=list(range(1, views))))
     pixels = torch.from_numpy(random.integers(0, 256, (views, 3, size[1], size[0]), dtype=np.uint8))
     return dict(inputs=[pixels], data_samples=[sample])
@@ -51,3 +55,13 @@ def _frame(random: np.random.Generator, size: tuple[int, int], number: int, obje
     )
     frame.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
     return frame
+
+
+def _full_boxes(bboxes: np.ndarray, size: tuple[int, int]) -> BitmapMasks:
+    """Masks that fill their boxes."""
+    from mmdet.structures.mask import BitmapMasks
+
+    bitmaps = np.zeros((len(bboxes), size[1], size[0]), dtype=np.uint8)
+    for bitmap, (left, top, right, bottom) in zip(bitmaps, bboxes.astype(int)):
+        bitmap[top:bottom, left:right] = 1
+    return BitmapMasks(bitmaps, size[1], size[0])

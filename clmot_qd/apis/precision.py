@@ -56,9 +56,10 @@ def layers_of(model: nn.Module, fixed_size: bool = False) -> list[tuple[Any, str
 
     detector: Any = model.detector
     parts = [getattr(detector, name, None) for name in ("backbone", "neck", "rpn_head", "bbox_head")]
-    boxes = getattr(getattr(detector, "roi_head", None), "bbox_head", None)
     if not fixed_size:
-        parts += list(boxes) if isinstance(boxes, nn.ModuleList) else [boxes]
+        roi_head = getattr(detector, "roi_head", None)
+        for heads in (getattr(roi_head, name, None) for name in ("bbox_head", "mask_head")):
+            parts += list(heads) if isinstance(heads, nn.ModuleList) else [heads]
     # The centre head predicts by a method of its own, which leaves the embedding map out.
     methods = ("forward", "forward_detection")
     return [(part, method) for part in parts if part is not None for method in methods if hasattr(part, method)]

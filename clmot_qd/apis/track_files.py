@@ -1,13 +1,12 @@
-"""Tracking a video into files: MOT text, CocoVID JSON, MP4, pictures, contact sheet."""
+"""Tracking a video into files: MOT and MOTS text, CocoVID JSON, MP4, pictures, contact sheet."""
 
 from __future__ import annotations
 
 import logging
 import re
-import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from itertools import chain
 from numbers import Integral
 from os import PathLike
@@ -18,18 +17,30 @@ import numpy as np
 
 from clmot_qd.apis.addresses import is_address, public_name
 from clmot_qd.apis.arguments import check_rate, whole_number
+from clmot_qd.apis.ending_signal import ends_on_signal
 from clmot_qd.apis.frame_sources import DEFAULT_FPS, gives_new_frames, opened_source
 from clmot_qd.apis.progress import frame_bar
 from clmot_qd.apis.result_folder import check_not_source, only_run_in
 from clmot_qd.apis.running import make_folder
-from clmot_qd.apis.track_outputs import OUTPUTS, UNFINISHED_FRAMES, Clip, MotText, Output, remove_unfinished
+from clmot_qd.apis.text_outputs import MotText
+from clmot_qd.apis.track_outputs import (
+    MASK_OUTPUTS,
+    OUTPUTS,
+    UNFINISHED_FRAMES,
+    Clip,
+    Output,
+    default_outputs,
+    remove_unfinished,
+)
 from clmot_qd.apis.tracking_session import Frame, SessionProgress, Source, TrackingSession, check_frame
 from clmot_qd.apis.write_behind import WriteBehind
 from clmot_qd.errors import InputError
 from clmot_qd.trackers import Tracks
 from clmot_qd.trackers.online_tracker import rejected_note
 
-SHOWN = ("id", "class", "score")
+WORDS = ("id", "class", "score")
+SHAPES = ("box", "mask")
+SHOWN = (*WORDS, *SHAPES)
 TRAIL_SECONDS = 1.5
 DRAWN_LATER = 8  # frames that may wait for being drawn
 SMALL_PICTURE = 640  # pictures narrower than this are enlarged before drawing, so that ids stay readable
@@ -42,7 +53,7 @@ def track_to_files(
     source: Source,
     out_dir: str | PathLike[str] | None = None,
     *,
-    outputs: Sequence[str] = ("mot", "video", "sheet"),
+    outputs: Sequence[str] | None = None,
     max_frames: int | None = None,
     progress: SessionProgress | None = None,
     fps: float | None = None,
@@ -59,22 +70,27 @@ def track_to_files(
         source: Video file, folder of pictures, glob, stream's address, camera's number, an iterable of BGR frames, or
             what :func:`~clmot_qd.apis.frame_sources.open_source` returned.
         out_dir: Where the files go; ``tracked/NAME OF THE SOURCE`` by default.
-        outputs: Of ``'mot'`` (tracks.txt), ``'cocovid'`` (tracks.json), ``'video'`` (tracks.mp4), ``'frames'``
-            (frames/000001.jpg ...), ``'sheet'`` (contact_sheet.png).
+        outputs: Of ``'mot'`` (tracks.txt), ``'mots'`` (tracks_mots.txt, of models with masks alone), ``'cocovid'``
+            (tracks.json), ``'video'`` (tracks.mp4), ``'frames'`` (frames/000001.jpg ...), ``'sheet'``
+            (contact_sheet.png); by default the texts that the model gives, the video and the sheet.
         max_frames: Stop after this many frames; None goes to the end.
         progress: Is told frames done and frames in all (None where not known); by default a bar on standard error.
         fps: Frame rate of the video file; the source's own by default.
-        show: What stands beside each box in the pictures, of ``'id'``, ``'class'``, ``'score'``; by default all, the
-            class only where there are several.
+        show: What the pictures show of each track, of ``'id'``, ``'class'``, ``'score'`` and ``'box'``, ``'mask'``; by
+            default all, the class only where there are several. Where neither shape is named, both are drawn.
 
     Returns:
         The files, in the order of ``outputs``.
 
     Raises:
-        InputError: The source cannot be read or the files cannot be written, and the message says where what was
-            tracked until then can be found; the files would replace the source; another run writes to the folder.
+        InputError: Masks are asked for of a model without; the source cannot be read or the files cannot be written,
+            and the message says where what was tracked until then can be found; the files would replace the source;
+            another run writes to the folder.
     """
+    outputs = default_outputs(session.gives_masks) if outputs is None else outputs
     check_arguments(outputs, max_frames, fps, show)
+    if not session.gives_masks:
+        refuse_masks(outputs, show)
     opened = opened_source(source, fps)
     folder = Path(out_dir) if out_dir is not None else Path("tracked") / name_of(source)
     frames, clip = _describe(opened, source, folder, session.classes, max_frames, fps)
@@ -88,6 +104,9 @@ def track_to_files(
         _write(session, opened, frames, clip, writers, max_frames, progress, show)
     if session.num_rejected:
         logger.warning("%s: %s", clip.name, rejected_note(session.num_rejected))
+    for writer in writers:
+        if isinstance(writer, MotText) and writer.note:
+            logger.warning("%s: %s", clip.name, writer.note)
     return [writer.path for writer in writers]
 
 
@@ -106,8 +125,8 @@ def _write(
         drawer = _drawer(clip, show) if any(writer.needs_drawing for writer in writers) else None
         with ExitStack() as stack:
             told = progress or stack.enter_context(frame_bar())
-            stopped = stack.enter_context(_ends_on_signal(opened))
-            # The text is finished first, so that it is there even if the others do not fit on the disk.
+            stopped = stack.enter_context(ends_on_signal(opened))
+            # The texts are finished first, so that they are there even if the others do not fit on the disk.
             for writer in sorted(writers, key=lambda entry: isinstance(entry, MotText)):
                 stack.enter_context(writer)
             _run(session, frames, clip, writers, max_frames, told, stopped, drawer)
@@ -139,7 +158,7 @@ def name_of(source: Any) -> str:
 
 
 def check_arguments(
-    outputs: Sequence[str], max_frames: int | None, fps: float | None = None, show: Sequence[str] | None = None
+    outputs: Sequence[str] | None, max_frames: int | None, fps: float | None = None, show: Sequence[str] | None = None
 ) -> None:
     """Check what can be checked before anything is opened.
 
@@ -151,11 +170,25 @@ def check_arguments(
         whole_number("max_frames", max_frames, 1)
     if show is not None and (isinstance(show, str) or not {*show} <= {*SHOWN}):
         raise InputError(f"show = {show!r}: give a list of {', '.join(SHOWN)}")
+    if outputs is None:
+        return
     if not outputs or isinstance(outputs, str) or len({*outputs}) < len(outputs):
         raise InputError(f"outputs = {outputs!r}: give a list of different names of {', '.join(OUTPUTS)}")
     for name in outputs:
         if name not in OUTPUTS:
             raise InputError(f"output {name!r} is unknown; choose from {', '.join(OUTPUTS)}")
+
+
+def refuse_masks(outputs: Sequence[str], show: Sequence[str] | None) -> None:
+    """Check that a model that gives boxes alone is asked for no masks.
+
+    Raises:
+        InputError: It is.
+    """
+    asked = [f"output {name!r}" for name in outputs if name in MASK_OUTPUTS]
+    asked += ["show = 'mask'"] if "mask" in (show or ()) else []
+    if asked:
+        raise InputError(f"{asked[0]}: this model gives boxes alone; leave it out, or take a model with a mask head")
 
 
 def _describe(
@@ -232,42 +265,17 @@ def _drawer(clip: Clip, show: Sequence[str] | None) -> Any:
 
     scale = max(1.0, round(SMALL_PICTURE / clip.size[0]))
     trail = max(4, round(TRAIL_SECONDS * clip.fps))
-    wanted = {*show} if show is not None else {*SHOWN} - ({"class"} if len(clip.classes) < 2 else set())
-    names = clip.classes if "class" in wanted else None
-    return TrackDrawer(trail, names, show_scores="score" in wanted, scale=scale, show_ids="id" in wanted)
-
-
-@contextmanager
-def _ends_on_signal(opened: Any) -> Iterator[threading.Event]:
-    """Let the first Ctrl-C or SIGTERM end a live source; others, and the second one, stop by an exception."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    before = {number: handler for number, handler in before.items() if handler is not None}  # None: not of Python
-    # Python's own way with SIGTERM ends the process on the spot, with temporary files left behind.
-    at_once = {number: _leave if handler is signal.SIG_DFL else handler for number, handler in before.items()}
-
-    def end(number: int, frame: Any) -> None:
-        _handle(at_once)
-        stopped.set()
-        opened.stop()
-
-    _handle(dict.fromkeys(before, end) if getattr(opened, "is_live", False) else at_once)
-    try:
-        yield stopped
-    finally:
-        _handle(before)
-
-
-def _handle(handlers: Mapping[signal.Signals, Any]) -> None:
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-def _leave(number: int, frame: Any) -> None:
-    raise SystemExit(128 + number)
+    wanted = {*show} if show is not None else {*WORDS} - ({"class"} if len(clip.classes) < 2 else set())
+    shapes = wanted & {*SHAPES} or {*SHAPES}
+    return TrackDrawer(
+        trail,
+        clip.classes if "class" in wanted else None,
+        show_scores="score" in wanted,
+        scale=scale,
+        show_ids="id" in wanted,
+        show_boxes="box" in shapes,
+        show_masks="mask" in shapes,
+    )
 
 
 def _reason(error: InputError | OSError, folder: Path) -> str:
@@ -278,8 +286,10 @@ def _reason(error: InputError | OSError, folder: Path) -> str:
 
 def _what_is_left(writers: Sequence[Output]) -> str:
     """Where the user finds what was tracked until now."""
-    for writer in writers:
-        if isinstance(writer, MotText) and writer.frames:
-            place = writer.path if writer.done else writer.partial
-            return f"{'all' if writer.done else f'the {writer.frames}'} frames tracked so far are in {place}"
-    return "nothing was tracked until then" if any(isinstance(w, MotText) for w in writers) else "no file was written"
+    texts = [writer for writer in writers if isinstance(writer, MotText)]
+    begun = [text for text in texts if text.frames]
+    if begun:
+        places = " and ".join(str(text.path if text.done else text.partial) for text in begun)
+        count = "all" if all(text.done for text in begun) else f"the {min(text.frames for text in begun)}"
+        return f"{count} frames tracked so far are in {places}"
+    return "nothing was tracked until then" if texts else "no file was written"

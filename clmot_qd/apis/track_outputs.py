@@ -1,7 +1,7 @@
 """The files that tracking a video makes; each is written as the frames come, and memory does not grow with them.
 
 Nothing unfinished stands under its final name. An output is used as a context manager: left well, its file is complete
-and gets its name; left by an exception, all but the MOT text are removed.
+and gets its name; left by an exception, all but the texts are removed.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,9 +21,8 @@ import cv2
 import numpy as np
 
 from clmot_qd.apis.sheet_output import Sheet
-from clmot_qd.apis.track_table import stack_tracks
+from clmot_qd.apis.text_outputs import MotsText, MotText
 from clmot_qd.apis.tracking_session import Frame
-from clmot_qd.datasets.mot_text import format_tracks
 from clmot_qd.errors import InputError
 from clmot_qd.files import atomic_path, remove_leftovers
 from clmot_qd.geometry import with_area, xyxy_to_xywh
@@ -72,89 +70,10 @@ class Output(AbstractContextManager, Protocol):
         """Append a frame; ``number`` counts from 1."""
 
 
-class MotText:
-    """``tracks.txt``: frame from 1, id, x, y, w, h, score, class (from 1; -1 where there is one class alone).
-
-    Until it is complete it is ``tracks.partial.txt``, in which every frame so far stands; after an error, too.
-    """
-
-    file = "tracks.txt"
-    needs_drawing = False
-
-    def __init__(self, clip: Clip) -> None:
-        self.path = clip.folder / self.file
-        self.partial = clip.folder / "tracks.partial.txt"
-        self.frames = 0
-        self.done = False
-        self._class_ids = range(1, len(clip.classes) + 1) if len(clip.classes) > 1 else None
-        self._handle: IO[bytes] | None = None
-
-    def __enter__(self) -> MotText:
-        """Begin the unfinished file."""
-        self.partial.unlink(missing_ok=True)
-        self._handle = open(self.partial, "x+b", buffering=0)
-        return self
-
-    def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
-        """Write the rows of a frame; a frame whose rows do not fit on the disk is left out whole."""
-        assert self._handle is not None
-        whole = self._handle.tell()
-        text = memoryview(format_tracks(stack_tracks([tracks], [number], self._class_ids)).encode())
-        try:
-            while text:
-                text = text[self._handle.write(text) :]
-        except OSError:
-            self._handle.truncate(whole)
-            raise
-        self.frames = number
-        self._check_there()
-
-    def _check_there(self) -> None:
-        """Notice early that somebody removed the folder: what comes now would be lost."""
-        if not self._is_there():
-            raise self._removed()
-
-    def _removed(self) -> InputError:
-        return InputError(f"{self.path.parent}: was removed, or emptied, while results were written to it")
-
-    def _is_there(self) -> bool:
-        """Whether the file still has its name; another run may have begun in a new folder of the same name."""
-        assert self._handle is not None
-        try:
-            return os.path.samestat(os.fstat(self._handle.fileno()), os.stat(self.partial))
-        except FileNotFoundError:
-            return False
-
-    def _put_back(self) -> None:
-        """Write the file that was removed again; it can be read as long as it is open."""
-        assert self._handle is not None
-        self.partial.parent.mkdir(parents=True, exist_ok=True)
-        if self.partial.exists():  # another run's
-            self.partial = self.partial.with_name(f"tracks.partial.{secrets.token_hex(4)}.txt")
-        self._handle.seek(0)
-        with open(self.partial, "xb") as again:
-            shutil.copyfileobj(self._handle, again)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Give the file its name if it is complete."""
-        assert self._handle is not None
-        with closing(self._handle):
-            there = self._is_there()
-            if self.frames and not there:
-                self._put_back()
-        if kind is None:
-            if not there:
-                raise self._removed()
-            os.replace(self.partial, self.path)
-            self.done = True
-        elif there and not self.frames:
-            self.partial.unlink(missing_ok=True)
-
-
 class CocoVid:
     """``tracks.json``: one video in CocoVID with ``instance_id`` and ``score``; ``frame_id`` counts from 0.
+
+    Tracks with masks have them under ``segmentation``, as compressed runs, and their ``area`` is that of the mask.
 
     ``file_name`` is the picture's own; of a video, where there is none, the one that the output ``frames`` gives.
     """
@@ -179,13 +98,17 @@ class CocoVid:
         return self
 
     def add(self, number: int, tracks: Tracks, drawn: Frame | None) -> None:
-        """Write the boxes of a frame, one in a line."""
+        """Write the boxes and masks of a frame, one in a line."""
         boxes = np.round(with_area(xyxy_to_xywh(tracks.bboxes.astype(np.float64))), 5).tolist()
+        masks = None if tracks.masks is None else list(zip(tracks.masks.texts(), tracks.masks.areas().tolist()))
         for row, box in enumerate(boxes):
             entry: dict[str, Any] = dict(id=self._boxes + 1, image_id=number, video_id=1)
             entry |= dict(category_id=int(tracks.labels[row]) + 1, instance_id=int(tracks.instances_id[row]))
             entry |= dict(bbox=box, area=round(box[2] * box[3], 5), iscrowd=0)
             entry["score"] = round(float(tracks.scores[row]), 6)
+            if masks is not None and tracks.masks is not None:
+                runs, entry["area"] = masks[row]
+                entry["segmentation"] = dict(size=list(tracks.masks.size), counts=runs)
             self._handle.write(("," if self._boxes else "") + "\n" + json.dumps(entry))
             self._boxes += 1
         self._labels.update(tracks.labels.tolist())
@@ -289,7 +212,18 @@ class DrawnFrames:
 
 
 #: Name for users -> class.
-OUTPUTS: dict[str, Any] = dict(mot=MotText, cocovid=CocoVid, video=DrawnVideo, frames=DrawnFrames, sheet=Sheet)
+OUTPUTS: dict[str, Any] = dict(
+    mot=MotText, mots=MotsText, cocovid=CocoVid, video=DrawnVideo, frames=DrawnFrames, sheet=Sheet
+)
+#: Of models that give masks alone.
+MASK_OUTPUTS = ("mots",)
+#: Of every model; of one that gives masks, ``mots`` follows the first.
+DEFAULT_OUTPUTS = ("mot", "video", "sheet")
+
+
+def default_outputs(with_masks: bool) -> tuple[str, ...]:
+    """What a user gets who asks for nothing else: what the model finds as text, and pictures of it."""
+    return ("mot", "mots", *DEFAULT_OUTPUTS[1:]) if with_masks else DEFAULT_OUTPUTS
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -60,7 +60,7 @@ class TrackingSession(ABC):
     tracked (:meth:`_associate`, frame by frame); sources, batches, filters and files are here::
 
         source -> frames, read ahead by a thread -> _detect, batch_size frames at once
-               -> score_thr -> _associate, one frame after the other -> keep_classes -> Tracks
+               -> score_thr -> _associate, one frame after the other -> keep_classes -> _with_masks -> Tracks
 
     Args:
         classes: Names by label; empty where they are not known.
@@ -119,6 +119,10 @@ class TrackingSession(ABC):
     def _associate(self, detections: FrameDetections, frame_id: int) -> Tracks:
         """Track the next frame; ``frame_id`` counts from 0 and grows by one."""
 
+    def _with_masks(self, tracks: Tracks, detections: FrameDetections) -> Tracks:
+        """The same tracks with their masks, of a model that gives masks."""
+        return tracks
+
     @abstractmethod
     def _reset_tracker(self) -> None:
         """Forget all tracks."""
@@ -127,6 +131,11 @@ class TrackingSession(ABC):
     def num_rejected(self) -> int:
         """Detections of the current video that its tracker could not use (not finite, no area)."""
         return 0
+
+    @property
+    def gives_masks(self) -> bool:
+        """Whether the tracks have masks; it decides which files :meth:`track` can write."""
+        return False
 
     # ------------------------------------------------------------------------------------------------ what a user calls
     def reset(self) -> None:
@@ -189,7 +198,7 @@ class TrackingSession(ABC):
         source: Source,
         out_dir: str | os.PathLike[str] | None = None,
         *,
-        outputs: Sequence[str] = ("mot", "video", "sheet"),
+        outputs: Sequence[str] | None = None,
         max_frames: int | None = None,
         progress: SessionProgress | None = None,
         fps: float | None = None,
@@ -238,7 +247,9 @@ class TrackingSession(ABC):
         self.detections = detections
         tracks = self._associate(detections, self._frame_id)
         self._frame_id += 1
-        return tracks if self._kept_labels is None else tracks.select(np.isin(tracks.labels, self._kept_labels))
+        if self._kept_labels is not None:
+            tracks = tracks.select(np.isin(tracks.labels, self._kept_labels))
+        return self._with_masks(tracks, detections)
 
 
 def _checked(frames: Generator[Frame]) -> Generator[Frame]:

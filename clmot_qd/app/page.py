@@ -24,7 +24,7 @@ from clmot_qd.app.jobs import Job, State
 from clmot_qd.app.models import ModelFacts
 from clmot_qd.app.service import Busy, Service
 from clmot_qd.app.status import EMPTY, message, status_of, table_of
-from clmot_qd.app.tracking import ARCHIVE, COCOVID, TEXT, VIDEO, Outcome
+from clmot_qd.app.tracking import ARCHIVE, COCOVID, MASKS, TEXT, VIDEO, Outcome
 from clmot_qd.errors import InputError
 
 TITLE = "Track objects in a video"
@@ -32,6 +32,7 @@ COLUMNS = ("id", "class", "first", "last", "from s", "to s", "seen", "score")
 DOWNLOADS = {
     VIDEO: "Video (MP4)",
     TEXT: "Table of boxes (MOT text)",
+    MASKS: "Table of masks (MOTS text)",
     COCOVID: "For programs (CocoVID JSON)",
     ARCHIVE: "All (zip)",
 }
@@ -188,7 +189,9 @@ class _Outputs:
             )
             with gr.Row():
                 self.downloads = [
-                    gr.DownloadButton(title, size="sm", min_width=120, elem_id=f"cq-get-{name.replace('.', '-')}")
+                    gr.DownloadButton(
+                        title, size="sm", min_width=120, visible=name != MASKS, elem_id=f"cq-get-{_dashed(name)}"
+                    )
                     for name, title in DOWNLOADS.items()
                 ]
             self.table = gr.Dataframe(
@@ -203,12 +206,20 @@ class _Outputs:
 
     def filled(self, outcome: Outcome) -> dict[Any, Any]:
         """The results of a job."""
-        shown = {
+        shown: dict[Any, Any] = {
             self.results: gr.Column(visible=True),
             self.video: str(outcome.folder / VIDEO),
             self.table: table_of(outcome),
         }
-        return shown | {button: str(outcome.folder / name) for button, name in zip(self.downloads, DOWNLOADS)}
+        for name, button in zip(DOWNLOADS, self.downloads):
+            path = outcome.folder / name
+            shown[button] = gr.update(value=str(path) if path.exists() else None, visible=path.exists())
+        return shown
+
+
+def _dashed(name: str) -> str:
+    """A file's name as a part of an element's."""
+    return name.translate(str.maketrans("._", "--"))
 
 
 class _Runner:

@@ -39,6 +39,11 @@ class RetrackedSession(TrackingSession):
         self._with_embeds = tracker.with_embeds
         self._tracker = None if tracker.unchanged else build_tracker(tracker.config)
 
+    @property
+    def gives_masks(self) -> bool:
+        """See :attr:`TrackingSession.gives_masks`: masks are those of the detections, whatever tracks them."""
+        return self._model.gives_masks
+
     def _detect(self, frames: Sequence[Frame]) -> list[FrameDetections]:
         return self._model._detect(frames)
 
@@ -56,6 +61,9 @@ class RetrackedSession(TrackingSession):
             return self._model._associate(detections, frame_id)
         embeds = detections.embeds if self._with_embeds else None
         return self._tracker.update(detections.bboxes, detections.scores, detections.labels, embeds, frame_id)
+
+    def _with_masks(self, tracks: Tracks, detections: FrameDetections) -> Tracks:
+        return self._model._with_masks(tracks, detections)
 
     def _reset_tracker(self) -> None:
         if self._tracker is None:

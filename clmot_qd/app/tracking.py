@@ -23,6 +23,8 @@ from clmot_qd.datasets.mot_text import MotTable, read_tracks
 from clmot_qd.errors import InputError, one_line
 
 TEXT, COCOVID, VIDEO, ARCHIVE = "tracks.txt", "tracks.json", "tracks.mp4", "tracks.zip"
+MASKS = "tracks_mots.txt"
+"""Of models that give masks alone."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Outcome:
     """What a job leaves.
 
     Attributes:
-        folder: Holds ``tracks.txt``, ``tracks.json``, ``tracks.mp4`` and ``tracks.zip`` with all three.
+        folder: Holds ``tracks.txt``, ``tracks.json``, ``tracks.mp4``, of a model with masks ``tracks_mots.txt``, and
+            ``tracks.zip`` with all of them.
         frames: Frames that were tracked.
         rows: One per track, by first frame.
         rate: Frames per second of the tracked video.
@@ -143,7 +146,8 @@ class Tracking:
             self._limits.check_length(frames, frames / clip.rate if clip.rate else None)
             job.report(frames, total or clip.frames)
 
-        session.track(source, folder, outputs=("mot", "cocovid", "video"), progress=report)
+        texts = ("mot", "mots") if session.gives_masks else ("mot",)
+        session.track(source, folder, outputs=(*texts, "cocovid", "video"), progress=report)
         return done
 
 
@@ -179,9 +183,10 @@ def _class_name(class_ids: np.ndarray, classes: Sequence[str]) -> str:
 def _pack(folder: Path) -> None:
     """Everything in one zip; the video does not become smaller."""
     with zipfile.ZipFile(folder / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in (TEXT, COCOVID, VIDEO):
+        for name in (TEXT, MASKS, COCOVID, VIDEO):
             kind = zipfile.ZIP_STORED if name == VIDEO else None
-            archive.write(folder / name, name, compress_type=kind)
+            if name != MASKS or (folder / MASKS).exists():
+                archive.write(folder / name, name, compress_type=kind)
 
 
 def _remove(source: Path) -> None:

@@ -19,6 +19,7 @@ from mmengine import fileio
 from mmengine.dataset import BaseDataset
 
 from clmot_qd.datasets.annotation_entries import are_boxes, is_box
+from clmot_qd.datasets.segmentation_checks import check_segmentations, loads_masks
 from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.files import read_json
 from clmot_qd.garbage import collection_paused
@@ -199,7 +200,8 @@ class CheckedAnnotations(BaseDataset):
     * ``metainfo`` without ``classes`` means all classes of the file, in its order;
     * ``data_prefix`` may name the image root ``img`` (mmdet's image data sets) or ``img_path`` (its video data sets);
     * the file is read by :class:`CheckedCoco`;
-    * with ``check_files`` every listed image file must exist when the data set is built;
+    * with ``check_files`` every listed image file must exist when the data set is built, and every mask be sound if the
+      pipeline loads masks (:func:`.segmentation_checks.check_segmentations`);
     * no listed image lies outside ``data_root`` (without one outside its prefix, without both anywhere);
     * a data set without a sample is an error.
 
@@ -225,6 +227,8 @@ class CheckedAnnotations(BaseDataset):
         if isinstance(classes, str):
             raise InputError(f"metainfo.classes: {classes!r} is a string, not a list: write classes=({classes!r},)")
         self._metainfo["classes"] = tuple(classes)
+        if self.check_files and loads_masks(self.pipeline):
+            check_segmentations(annotation_file, coco.dataset, coco.get_cat_ids(cat_names=classes))
         return coco
 
     def full_init(self) -> None:

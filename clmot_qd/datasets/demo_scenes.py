@@ -6,15 +6,17 @@ Made from a seed with numpy and OpenCV alone, in seconds. Layout under the outpu
 
     train/SEQ/img1/000001.jpg ...   train/SEQ/seqinfo.ini
     test/SEQ/img1/000001.jpg ...    test/SEQ/seqinfo.ini    test/SEQ/gt/gt.txt (MOT16 columns)
-    annotations/train.json          CocoVID, boxes only: no annotation has an instance_id
-    annotations/train_with_ids.json the same boxes with identities, for supervised comparisons
+    mots/SEQ/gt/gt.txt              the test sequences as MOTS20 has them, without the pictures; mots/SEQ/seqinfo.ini
+    annotations/train.json          CocoVID, boxes and masks: no annotation has an instance_id
+    annotations/train_with_ids.json the same with identities, for supervised comparisons
     annotations/test.json           CocoVID with identities
     demo_data.json                  the settings it was made with; equal settings are not made twice
 
-Boxes hold the whole figure or car, clipped to the picture. One of which less than ``IGNORE_BELOW`` is seen is marked as
-ignored (class 8 "distractor", confidence 0: evaluation does not ask for it, and does not punish finding it either if it
-takes distractors out, which the demo configurations do not), one of which less than ``DROP_BELOW`` is seen has no label
-in that frame. It keeps its identity when it comes back.
+Boxes hold the whole figure or car, clipped to the picture; ``segmentation`` is the part that is seen, pixel by pixel
+(COCO's run lengths), so that no two masks of a picture share a pixel. A thing of which less than ``IGNORE_BELOW`` is
+seen is marked as ignored (class 8 "distractor", confidence 0: evaluation does not ask for it, and does not punish
+finding it either if it takes distractors out, which the demo configurations do not), one of which less than
+``DROP_BELOW`` is seen has no label in that frame. It keeps its identity when it comes back.
 """
 
 from __future__ import annotations
@@ -34,10 +36,12 @@ import numpy as np
 from clmot_qd.datasets.demo.car_looks import sample_car_pairs
 from clmot_qd.datasets.demo.looks import sample_pairs
 from clmot_qd.datasets.demo.scene import DemoFrame, DemoScene
+from clmot_qd.datasets.demo.truth_files import write_mot_truth, write_mots_truth, write_seqinfo
 from clmot_qd.datasets.mot_text import MOT_CLASSES
 from clmot_qd.errors import InputError
+from clmot_qd.masks import RleMasks
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever the drawing or the files change, so that an older data set is made anew."""
 STAMP = "demo_data.json"
 IGNORE_BELOW = 0.25
@@ -178,7 +182,8 @@ def _write_split(root: Path, split: str, settings: DemoSettings, report: Callabl
         scene = build_scene(settings, split, index)
         _write_sequence(root / split / name, scene, document, settings.fps)
         if split == "test":
-            _write_mot(root / split / name / "gt" / "gt.txt", document)
+            write_mot_truth(root / split / name, document)
+            write_mots_truth(root / "mots" / name, document)
         report(f"{split} {index + 1}/{count}: {name}, {len(scene)} frames")
     _write_json(root / "annotations", split, document)
     return len(document["images"])
@@ -220,7 +225,7 @@ def _write_sequence(folder: Path, scene: DemoScene, document: Json, fps: int) ->
         document["images"].append(image)
         for annotation in _annotations(frame, image, class_ids, first_id):
             document["annotations"].append({"id": len(document["annotations"]) + 1, **annotation})
-    _write_seqinfo(folder, video)
+    write_seqinfo(folder, video)
 
 
 def _write_jpeg(path: Path, frame: DemoFrame) -> None:
@@ -232,6 +237,7 @@ def _write_jpeg(path: Path, frame: DemoFrame) -> None:
 def _annotations(frame: DemoFrame, image: Json, class_ids: Sequence[int], first_id: int) -> Iterator[Json]:
     """One entry for each row of the frame of which enough is seen; row i has identity ``first_id + i``."""
     boxes = np.round(frame.boxes, 2)
+    masks = RleMasks.of_bitmaps(frame.masks)
     for row in np.flatnonzero(frame.visibility >= DROP_BELOW).tolist():
         x0, y0, x1, y1 = boxes[row]
         ignored = bool(frame.visibility[row] < IGNORE_BELOW)
@@ -244,37 +250,10 @@ def _annotations(frame: DemoFrame, image: Json, class_ids: Sequence[int], first_
             "instance_id": first_id + row,
             "bbox": box,
             "area": round(box[2] * box[3], 4),
+            "segmentation": {"size": list(masks.size), "counts": masks.texts()[row]},
             "iscrowd": 0,
             "ignore": ignored,
             "visibility": round(float(frame.visibility[row]), 3),
             "mot_conf": float(not ignored),
             "mot_class_id": class_id,
         }
-
-
-def _write_seqinfo(folder: Path, video: Json) -> None:
-    lines = [
-        "[Sequence]",
-        f"name={video['name']}",
-        "imDir=img1",
-        f"frameRate={video['fps']}",
-        f"seqLength={video['length']}",
-        f"imWidth={video['width']}",
-        f"imHeight={video['height']}",
-        "imExt=.jpg",
-    ]
-    (folder / "seqinfo.ini").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _write_mot(path: Path, document: Json) -> None:
-    """Write the last video of the document as MOT16 ground truth: frame, id, x, y, w, h, conf, class, visibility."""
-    video_id = document["videos"][-1]["id"]
-    frames = {image["id"]: image["mot_frame_id"] for image in document["images"]}
-    rows = []
-    for entry in document["annotations"]:
-        if entry["video_id"] == video_id:
-            x, y, w, h = entry["bbox"]
-            place = f"{frames[entry['image_id']]},{entry['instance_id']},{x:.2f},{y:.2f},{w:.2f},{h:.2f}"
-            rows.append(f"{place},{entry['mot_conf']:.0f},{entry['mot_class_id']},{entry['visibility']:.3f}")
-    path.parent.mkdir()
-    path.write_text("\n".join(rows) + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -122,6 +122,23 @@ def make_table(
 def empty_table() -> MotTable:
     """Return a table without rows."""
     return make_table(np.empty(0), np.empty(0), np.empty((0, 4)))
+
+
+def join_tables(tables: Sequence[MotTable]) -> MotTable:
+    """Return the rows of all tables, one after the other; those without rows need not have masks.
+
+    Raises:
+        InputError: Masks of different sizes, or in some of the tables alone.
+    """
+    filled = [table.columns() for table in tables if len(table)]
+    if not filled:
+        return empty_table()
+    if any(columns.keys() != filled[0].keys() for columns in filled):
+        raise InputError("some frames of a video have masks, others have none; one model gives the same in all")
+    columns = {name: [columns[name] for columns in filled] for name in filled[0]}
+    masks = columns.pop("masks", None)
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    return MotTable(**joined, masks=None if masks is None else RleMasks.cat(masks))
 
 
 def read_ground_truth(path: PathLike, *, identities: bool = True, allow_empty: bool = False) -> MotTable:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from mmengine.visualization import Visualizer
 
 from clmot_qd.visualization import id_color
+from clmot_qd.visualization.mask_painter import paint_masks
 
 from .training_pairs import View
 
@@ -41,7 +42,8 @@ def draw_pairs(visualizer: Visualizer, pairs: Sequence[Sequence[View]], view_wid
     """One picture of several training pairs, one below the other.
 
     An object that is in both views has the same colour in both and a line between them: a positive pair, all other
-    objects of the picture are negatives to it. An object in one view alone is grey and dashed.
+    objects of the picture are negatives to it. An object in one view alone is grey and dashed. Masks have the
+    colours of their boxes.
 
     Args:
         visualizer: Draws; what it held before is lost.
@@ -62,7 +64,8 @@ def draw_pairs(visualizer: Visualizer, pairs: Sequence[Sequence[View]], view_wid
 
 def _strip(views: Sequence[View], view_width: int) -> tuple[Image, list[_Placed]]:
     """The bare pictures of a pair beside each other under room for their captions, and where their boxes lie."""
-    pictures = [_scaled(view.image, view_width) for view in views]
+    common = _common(views)
+    pictures = [_painted(view, view_width, common) for view in views]
     height = HEADER + max(len(picture) for picture in pictures) + GAP
     strip = np.full((height, len(views) * (view_width + GAP) + GAP, 3), PAPER, np.uint8)
     placed = []
@@ -76,6 +79,20 @@ def _strip(views: Sequence[View], view_width: int) -> tuple[Image, list[_Placed]
     return strip, placed
 
 
+def _common(views: Sequence[View]) -> set[int]:
+    """Identities that are in all views."""
+    return set.intersection(*(set(view.ids.tolist()) for view in views))
+
+
+def _painted(view: View, width: int, common: set[int]) -> Image:
+    """The picture in the width asked for, with its masks."""
+    picture = _scaled(view.image, width)
+    if view.masks is not None:
+        colours = [_rgb(_colour(one) if one in common else GREY) for one in view.ids.tolist()]
+        paint_masks(picture, view.masks, colours, line=1, scale=width / view.image.shape[1])
+    return picture
+
+
 def _scaled(image: Image, width: int) -> Image:
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     how = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC
@@ -87,7 +104,7 @@ def _moved(placed: _Placed, down: float) -> _Placed:
 
 
 def _draw_pair(visualizer: Visualizer, placed: Sequence[_Placed]) -> None:
-    common = set.intersection(*(set(one.view.ids.tolist()) for one in placed))
+    common = _common([one.view for one in placed])
     if len(placed) == 2:
         _join(visualizer, placed[0], placed[1], common)
     for one, name in zip(placed, ("key", "reference")):
@@ -139,9 +156,14 @@ def _colour(identity: int) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
+def _rgb(colour: str) -> tuple[int, int, int]:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return red, green, blue
+
+
 def _ink(plate: str) -> str:
     """Letters that can be read on a plate of this colour."""
-    red, green, blue = (int(plate[at : at + 2], 16) for at in (1, 3, 5))
+    red, green, blue = _rgb(plate)
     return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 125 else "white"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from mmdet.structures import DetDataSample, TrackDataSample
 
+from clmot_qd.masks import RleMasks, read_segmentation
 from clmot_qd.trackers import Tracks
 from clmot_qd.visualization import TrackDrawer, contact_sheet
 
@@ -38,7 +39,10 @@ class TrackedFrames:
         self._sheets: dict[str, _Sheet] = {}
 
     def take(self, samples: Sequence[TrackDataSample], classes: Sequence[str]) -> None:
-        """Look at the results of a batch: frames with ``pred_track_instances`` in original-image pixels."""
+        """Look at the results of a batch: frames with ``pred_track_instances`` in original-image pixels.
+
+        Where these have masks, the annotated ones are drawn, too.
+        """
         for sample in samples:
             for frame in sample.video_data_samples:
                 self._take_frame(frame, classes)
@@ -69,7 +73,8 @@ class TrackedFrames:
         sheet = self._sheets.setdefault(video, _Sheet())
         sheet.add("tracks", position, drawer.draw(picture, _tracks_of(frame)))
         if self.ground_truth and "instances" in frame.metainfo:
-            sheet.add("truth", position, drawer.draw(picture, _truth_of(frame.metainfo)))
+            truth = _truth_of(frame.metainfo, "masks" in frame.pred_track_instances, picture.shape[:2])
+            sheet.add("truth", position, drawer.draw(picture, truth))
 
     def _wants(self, video: str) -> bool:
         if isinstance(self.videos, int):
@@ -101,11 +106,12 @@ def _tracks_of(frame: DetDataSample) -> Tracks:
         scores=found.scores,
         labels=found.labels,
         detection_index=np.full(len(found.scores), -1),
+        masks=found.get("masks"),
     )
 
 
-def _truth_of(metainfo: Mapping[str, Any]) -> Tracks:
-    """The annotated objects that count, as tracks."""
+def _truth_of(metainfo: Mapping[str, Any], with_masks: bool, size: Sequence[int]) -> Tracks:
+    """The annotated objects that count, as tracks; ``size`` (height, width) of the picture."""
     objects = [entry for entry in metainfo["instances"] if not entry["ignore_flag"]]
     count = len(objects)
     return Tracks(
@@ -114,4 +120,11 @@ def _truth_of(metainfo: Mapping[str, Any]) -> Tracks:
         scores=np.ones(count, dtype=np.float32),
         labels=np.array([entry["bbox_label"] for entry in objects], dtype=np.int64),
         detection_index=np.full(count, -1),
+        masks=_true_masks(metainfo["img_path"], objects, size) if with_masks else None,
     )
+
+
+def _true_masks(picture: str, objects: Sequence[Mapping[str, Any]], size: Sequence[int]) -> RleMasks:
+    """The annotated masks; an empty one of an object that has none."""
+    shapes = [entry.get("mask", []) for entry in objects]
+    return RleMasks.of([read_segmentation(shape, size, f"an object of {picture}") for shape in shapes], size)

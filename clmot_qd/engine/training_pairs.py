@@ -1,4 +1,4 @@
-"""The pairs of a training batch as a person can look at them: pictures, boxes, identities, where they come from."""
+"""The pairs of a training batch as a person can look at them: pictures, boxes, masks, identities, origins."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from mmdet.structures import DetDataSample, TrackDataSample
 from torch import Tensor
 
+from clmot_qd.masks import RleMasks
+
 
 @dataclass(frozen=True)
 class View:
@@ -22,12 +24,14 @@ class View:
         bboxes: (n, 4) xyxy, pixels of ``image``; objects that are ignored in training are not among them.
         ids: (n,) what tells which objects of two views are the same.
         caption: Where the picture comes from.
+        masks: n of them, of the size of ``image``, if the pipeline loads masks.
     """
 
     image: npt.NDArray[np.uint8]
     bboxes: npt.NDArray[np.float64]
     ids: npt.NDArray[np.int64]
     caption: str
+    masks: RleMasks | None = None
 
 
 def pairs_of(data_batch: Mapping[str, Any], limit: int) -> list[list[View]]:
@@ -58,6 +62,7 @@ def _view(pixels: Tensor, frame: DetDataSample) -> View:
         bboxes=np.asarray(_array(objects.bboxes), dtype=np.float64).reshape(-1, 4),
         ids=np.asarray(_array(objects.instances_ids), dtype=np.int64).reshape(-1),
         caption=_caption(frame.metainfo),
+        masks=RleMasks.of_bitmaps(objects.masks.to_ndarray()) if "masks" in objects else None,
     )
 
 

@@ -6,10 +6,12 @@ because it needs mmdet, while everything here needs numpy and scipy alone.
 
 from .evaluate import TrackScores, evaluate_tracks
 from .ground_truth import GroundTruth, SequenceTruth, read_cocovid, read_mot_root
-from .protocols import MOT_DISTRACTORS, PROTOCOLS, Protocol
+from .mots_truth import read_mots_root
+from .protocols import IOU_TYPES, MOT_DISTRACTORS, PROTOCOLS, Protocol
 from .result_files import read_results, read_truth, write_results
 
 __all__ = [
+    "IOU_TYPES",
     "MOT_DISTRACTORS",
     "PROTOCOLS",
     "GroundTruth",
@@ -19,6 +21,7 @@ __all__ = [
     "evaluate_tracks",
     "read_cocovid",
     "read_mot_root",
+    "read_mots_root",
     "read_results",
     "read_truth",
     "write_results",

@@ -10,9 +10,10 @@ from clmot_qd.datasets.mot_text import MotTable, empty_table
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.backends import BACKENDS, OVERALL, Backend, Counts, require_backends
 from clmot_qd.evaluation.ground_truth import GroundTruth, SequenceTruth
-from clmot_qd.evaluation.protocols import Protocol, get_protocol
-from clmot_qd.evaluation.scores import CLASS_AGNOSTIC, CLASS_MEAN, DETECTION_AVERAGE, TrackScores
-from clmot_qd.evaluation.scoring_input import Overlaps, Rules, check_tracks, prepare
+from clmot_qd.evaluation.mask_tables import ready_masks, require_masks
+from clmot_qd.evaluation.protocols import Protocol, get_protocol, require_iou_type
+from clmot_qd.evaluation.scores import CLASS_AGNOSTIC, CLASS_MEAN, DETECTION_AVERAGE, TrackScores, named_for
+from clmot_qd.evaluation.scoring_input import MaskOverlaps, Overlaps, Rules, check_tracks, prepare
 
 # Row (a class, or CLASS-AGNOSTIC) -> what counts in it.
 Plan = dict[str, Rules]
@@ -30,6 +31,7 @@ def evaluate_tracks(
     progress: Callable[[str], None] = lambda line: None,
     protocol: str = "mot",
     jobs: int = 1,
+    iou_type: str = "bbox",
 ) -> TrackScores:
     """Score predicted tracks.
 
@@ -42,13 +44,17 @@ def evaluate_tracks(
             protocol; an empty list takes none.
         backends: Names out of :data:`~clmot_qd.evaluation.backends.BACKENDS`.
         iou_thr: Least IoU of a match, in (0, 1]; None takes the protocol's. HOTA has its own series of thresholds.
-        progress: Is given one line per sequence.
+        progress: Is given one line per sequence, and one about masks that had to be changed.
         protocol: Name of one of :data:`~clmot_qd.evaluation.protocols.PROTOCOLS`.
         jobs: How many processes share the sequences.
+        iou_type: ``bbox``, or ``segm`` for the overlap of masks, which ``truth`` and ``tracks`` need then. MOTA, MOTP
+            and sMOTA are called MOTSA, MOTSP and sMOTSA there. Masks without a pixel are left out; where the protocol
+            asks for disjoint predictions, a pixel that several claim goes to the one of the highest score.
 
     Raises:
         InputError: Unknown class, sequence, protocol or backend; a frame that the sequence does not have; an identity
-            twice in a frame; a protocol with levels and ground truth without.
+            twice in a frame; a protocol with levels and ground truth without; masks that are missing or of another
+            size.
     """
     if iou_thr is not None and not 0 < iou_thr <= 1:
         raise InputError(f"iou_thr is {iou_thr}; it must be greater than 0 and at most 1")
@@ -56,12 +62,18 @@ def evaluate_tracks(
         raise InputError(f"jobs is {jobs}; give the number of processes, 1 or more")
     require_backends(backends)
     rules = get_protocol(protocol)
+    require_iou_type(iou_type)
     names = list(rules.classes or truth.occurring_classes()) if classes is None else list(classes)
     _check(truth, tracks, names, rules)
+    if iou_type == "segm":
+        require_masks(truth, tracks)
+        truth, tracks, repairs = ready_masks(truth, tracks, rules.disjoint_masks)
+        if str(repairs):
+            progress(str(repairs))
     plans = plan_rows(truth, rules, names, distractors, iou_thr)
-    counts = _count_all(truth, tracks, plans, tuple(backends), jobs, progress)
-    easier = {level: _join(counts[level], names, rules, backends, {}) for level in rules.easier_levels}
-    return _join(counts[OVERALL], names, rules, backends, easier)
+    counts = _count_all(truth, tracks, plans, tuple(backends), jobs, progress, iou_type)
+    easier = {level: _join(counts[level], names, rules, backends, {}, iou_type) for level in rules.easier_levels}
+    return _join(counts[OVERALL], names, rules, backends, easier, iou_type)
 
 
 def _check(truth: GroundTruth, tracks: Mapping[str, MotTable], classes: Sequence[str], protocol: Protocol) -> None:
@@ -93,7 +105,7 @@ def plan_rows(
     def rules(names: Sequence[str], hardest: int | None) -> Rules:
         least = protocol.iou_thr_for(names) if iou_thr is None else iou_thr
         numbers = tuple(truth.class_numbers(names))
-        return Rules(numbers, removing, regions, protocol.unmarked_are_regions, least, hardest)
+        return Rules(numbers, removing, regions, protocol.joined_regions, protocol.unmarked_are_regions, least, hardest)
 
     levels: dict[str, int | None] = {OVERALL: None, **protocol.easier_levels}
     return {level: {row: rules(names, hardest) for row, names in rows.items()} for level, hardest in levels.items()}
@@ -106,10 +118,12 @@ def _count_all(
     backends: Sequence[str],
     jobs: int,
     progress: Callable[[str], None],
+    iou_type: str,
 ) -> dict[str, dict[str, SequenceCounts]]:
     """Return level -> sequence -> counts, sequences in the order of ``truth``."""
     tasks = {
-        name: (name, true, tracks.get(name, empty_table()), plans, backends) for name, true in truth.sequences.items()
+        name: (name, true, tracks.get(name, empty_table()), plans, backends, iou_type)
+        for name, true in truth.sequences.items()
     }
     results: dict[str, dict[str, SequenceCounts]] = {}
     for index, (name, result) in enumerate(_run(tasks, jobs), start=1):
@@ -133,10 +147,15 @@ def _run(tasks: Mapping[str, tuple], jobs: int) -> Iterator[tuple[str, dict[str,
 
 
 def _count_sequence(
-    name: str, true: SequenceTruth, found: MotTable, plans: Mapping[str, Plan], backends: Sequence[str]
+    name: str,
+    true: SequenceTruth,
+    found: MotTable,
+    plans: Mapping[str, Plan],
+    backends: Sequence[str],
+    iou_type: str,
 ) -> dict[str, SequenceCounts]:
     """Return level -> backend -> row -> counts. Overlaps are computed once, for all of them."""
-    overlaps = Overlaps(true, found)
+    overlaps = MaskOverlaps(true, found) if iou_type == "segm" else Overlaps(true, found)
     result: dict[str, SequenceCounts] = {}
     for level, plan in plans.items():
         inputs = {row: prepare(overlaps, rules) for row, rules in plan.items()}
@@ -152,6 +171,7 @@ def _join(
     protocol: Protocol,
     backends: Sequence[str],
     easier: Mapping[str, TrackScores],
+    iou_type: str,
 ) -> TrackScores:
     """Add up what was counted at one level, and read the metrics off it."""
     groups = {DETECTION_AVERAGE: tuple(classes), **protocol.groups} if len(classes) > 1 else {}
@@ -159,11 +179,14 @@ def _join(
     for name in backends:
         backend = BACKENDS[name]
         rows = _add_up(backend, {sequence: parts[name] for sequence, parts in by_sequence.items()}, classes, groups)
-        scores = {row: {place: backend.scores(part) for place, part in parts.items()} for row, parts in rows.items()}
+        scores = {
+            row: {place: named_for(iou_type, backend.scores(part)) for place, part in parts.items()}
+            for row, parts in rows.items()
+        }
         by_backend[name] = {row: scores.pop(row) for row in classes}
         if len(classes) > 1:
             mean = backend.mean({row: rows[row][OVERALL] for row in classes})
-            combined[name] = {CLASS_MEAN: {OVERALL: mean}, **scores}
+            combined[name] = {CLASS_MEAN: {OVERALL: named_for(iou_type, mean)}, **scores}
         kept[name] = rows
     return TrackScores(by_backend, combined, easier, kept)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from clmot_qd.datasets.mot_text import (
 )
 from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.evaluation.protocols import MOT_DISTRACTORS
+from clmot_qd.evaluation.true_masks import TrueMasks
 from clmot_qd.files import read_json
 
 
@@ -32,7 +33,7 @@ class SequenceTruth:
     Args:
         frames: (T,) numbers of the frames, ascending, as result files use them.
         boxes: Boxes of all classes; score 0 marks those that are not to be considered. Identities are -1 where the
-            source has none.
+            source has none. With masks if they were asked for.
         difficulty: (n,) one for each box, 1 = easy, as Waymo grades objects; None where the source has none.
     """
 
@@ -148,19 +149,24 @@ def read_mot_root(root: PathLike, sequences: Sequence[str] | None = None, detect
     return GroundTruth(str(root), categories, truths)
 
 
-def read_cocovid(path: PathLike) -> GroundTruth:
+def read_cocovid(path: PathLike, masks: bool = False) -> GroundTruth:
     """Read a CocoVID annotation file (the schema is that of :mod:`clmot_qd.datasets.mot_to_cocovid`).
 
     Frames are numbered by ``mot_frame_id``; a file without it by ``frame_id``, from 1.
 
+    Args:
+        path: The file.
+        masks: Read ``segmentation`` as well: COCO's masks, or polygons, which become masks of the picture's size.
+
     Raises:
-        InputError: The file is missing, is no JSON or lacks a key; the message names it.
+        InputError: The file is missing, is no JSON or lacks a key; a mask is malformed or not of its picture's size.
+            The message names it.
     """
     with expecting_form(lambda: str(path)):
-        return _parse(path, _load(path))
+        return _parse(path, _load(path), masks)
 
 
-def _parse(path: PathLike, data: dict[str, Any]) -> GroundTruth:
+def _parse(path: PathLike, data: dict[str, Any], masks: bool) -> GroundTruth:
     categories = {entry["name"]: entry["id"] for entry in _entries(path, data, "categories", ("id", "name"))}
     videos = {entry["id"]: entry["name"] for entry in _entries(path, data, "videos", ("id", "name"))}
     if len(set(videos.values())) != len(data["videos"]):
@@ -168,7 +174,8 @@ def _parse(path: PathLike, data: dict[str, Any]) -> GroundTruth:
     images = _entries(path, data, "images", ("id", "video_id", "frame_id"))
     numbers = _number_frames(path, videos, images)
     places = {image["id"]: (image["video_id"], number) for image, number in zip(images, numbers)}
-    boxes = _group_boxes(path, places, _entries(path, data, "annotations", ("id", "image_id", "category_id", "bbox")))
+    annotations = _entries(path, data, "annotations", ("id", "image_id", "category_id", "bbox"))
+    boxes = _group_boxes(path, places, annotations, TrueMasks(path, images, annotations) if masks else None)
     frames: dict[int, list[int]] = {video: [] for video in videos}
     for video, number in places.values():
         frames[video].append(number)
@@ -227,9 +234,19 @@ def _number_frames(path: PathLike, videos: Mapping[int, str], images: Sequence[d
 
 
 def _group_boxes(
-    path: PathLike, places: Mapping[int, tuple[int, int]], annotations: Sequence[dict[str, Any]]
+    path: PathLike,
+    places: Mapping[int, tuple[int, int]],
+    annotations: Sequence[dict[str, Any]],
+    masks: TrueMasks | None,
 ) -> Callable[[int], tuple[MotTable, IntArray | None]]:
-    """Return a function video id -> boxes and their difficulty, in the order of the file."""
+    """Return a function video id -> boxes and their difficulty, in the order of the file.
+
+    Args:
+        path: For messages.
+        places: Image id -> video id, frame number.
+        annotations: Entries of the file.
+        masks: Their masks, if they were asked for.
+    """
     for index, entry in enumerate(annotations):
         if entry["image_id"] not in places:
             raise InputError(f"{path}: annotations[{index}] names image {entry['image_id']}, which is not in images")
@@ -253,7 +270,8 @@ def _group_boxes(
 
     def boxes_of(video: int) -> tuple[MotTable, IntArray | None]:
         rows = order[slice(*np.searchsorted(videos, (video, video + 1)))]
-        return table.select(rows), None if difficulty is None else difficulty[rows]
+        boxes = replace(table.select(rows), masks=None if masks is None else masks.of_video(video, rows))
+        return boxes, None if difficulty is None else difficulty[rows]
 
     return boxes_of
 

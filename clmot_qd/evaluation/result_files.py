@@ -9,25 +9,32 @@ from pathlib import Path
 from clmot_qd.datasets.mot_text import MotTable, PathLike, read_tracks, write_tracks
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import GroundTruth, read_cocovid, read_mot_root
+from clmot_qd.evaluation.mots_truth import read_mots_root
 from clmot_qd.names import path_below
 
 
-def read_truth(path: PathLike, sequences: Sequence[str] | None = None, detector: str | None = None) -> GroundTruth:
-    """Read ground truth from a CocoVID file or, if ``path`` is a folder, from its MOTChallenge sequences.
+def read_truth(
+    path: PathLike, sequences: Sequence[str] | None = None, detector: str | None = None, masks: bool = False
+) -> GroundTruth:
+    """Read ground truth from a CocoVID file or, if ``path`` is a folder, from its MOTChallenge or MOTS sequences.
 
     Args:
         path: File or folder.
         sequences: Names of those to take; None takes all.
         detector: Of a folder keep this one of MOT17's three copies.
+        masks: Read masks as well; a folder is MOTS20's or KITTI-MOTS' then.
 
     Raises:
-        InputError: See :func:`~clmot_qd.evaluation.ground_truth.read_cocovid` and ``read_mot_root``.
+        InputError: See :func:`~clmot_qd.evaluation.ground_truth.read_cocovid`, ``read_mot_root`` and
+            :func:`~clmot_qd.evaluation.mots_truth.read_mots_root`.
     """
+    if Path(path).is_dir() and masks and detector is None:
+        return read_mots_root(path, sequences)
     if Path(path).is_dir():
         return read_mot_root(path, sequences, detector)
     if detector is not None:
         raise InputError(f"{path}: a detector can be chosen from a folder of sequences only; use the sequences' names")
-    truth = read_cocovid(path)
+    truth = read_cocovid(path, masks)
     if sequences is None:
         return truth
     for name in sequences:
@@ -42,11 +49,21 @@ def read_results(folder: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
     Raises:
         InputError: A file is missing or malformed. A tracker that found nothing leaves an empty file.
     """
-    missing = [name for name in truth.sequences if not _file(folder, name).is_file()]
-    if missing:
-        raise InputError(f"{_file(folder, missing[0])}: no such file; every sequence needs one, even if it is empty")
     first_class = 0 if 0 in truth.categories.values() else 1
-    return {name: read_tracks(_file(folder, name), first_class) for name in truth.sequences}
+    return {name: read_tracks(file, first_class) for name, file in require_results(folder, truth).items()}
+
+
+def require_results(folder: PathLike, truth: GroundTruth) -> dict[str, Path]:
+    """Return the text file of every sequence of the ground truth.
+
+    Raises:
+        InputError: One is missing.
+    """
+    files = {name: _file(folder, name) for name in truth.sequences}
+    missing = [file for file in files.values() if not file.is_file()]
+    if missing:
+        raise InputError(f"{missing[0]}: no such file; every sequence needs one, even if it is empty")
+    return files
 
 
 def write_results(folder: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:

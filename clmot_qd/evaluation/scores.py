@@ -21,9 +21,11 @@ DETECTION_AVERAGE = "DETECTION-AVERAGE"
 CLASS_AGNOSTIC = "CLASS-AGNOSTIC"
 
 _COUNT_COLUMNS = ("IDSW", "FP", "FN", "MT", "ML", "Frag", "CutOff")
-_TABLE_COLUMNS = ("HOTA", "DetA", "AssA", "LocA", "MOTA", "MOTP", "IDF1", *_COUNT_COLUMNS)
+_MASK_NAMES = {"MOTA": "MOTSA", "MOTP": "MOTSP", "sMOTA": "sMOTSA"}
+_CLEAR_COLUMNS = ("MOTA", "MOTP", "sMOTSA", "MOTSA", "MOTSP")
+_TABLE_COLUMNS = ("HOTA", "DetA", "AssA", "LocA", *_CLEAR_COLUMNS, "IDF1", *_COUNT_COLUMNS)
 _LOGGED = (*_TABLE_COLUMNS, "DetRe", "DetPr", "AssRe", "AssPr", "IDP", "IDR")
-_MEANS = ("HOTA", "MOTA", "IDF1")
+_MEANS = ("HOTA", "MOTA", "MOTSA", "MOTSP", "IDF1")
 
 Rows = Mapping[str, SequenceScores]
 
@@ -64,8 +66,8 @@ class TrackScores:
 
         The first backend's keys are ``HOTA``, ``MOTA`` ..., those of the others have its name in front:
         ``motmetrics/MOTA``. With several classes these are the class average; ``car/HOTA``, ``HUMAN/HOTA``,
-        ``CLASS-AGNOSTIC/HOTA`` stand beside them, and ``mHOTA``, ``mMOTA``, ``mIDF1`` are the mean over all classes.
-        Easier levels have their name in front of everything: ``LEVEL_1/MOTA``.
+        ``CLASS-AGNOSTIC/HOTA`` stand beside them, and ``mHOTA``, ``mMOTA``, ``mIDF1`` are the mean over all classes; of
+        masks also ``mMOTSA`` and ``mMOTSP``. Easier levels have their name in front of everything: ``LEVEL_1/MOTA``.
         """
         result: dict[str, float] = {}
         for index, (backend, classes) in enumerate(self.by_backend.items()):
@@ -104,6 +106,11 @@ class TrackScores:
     def _as_dict(self) -> dict[str, Any]:
         rows = {name: dict(classes) | dict(self.combined.get(name, {})) for name, classes in self.by_backend.items()}
         return rows | {level: scores._as_dict() for level, scores in self.levels.items()}
+
+
+def named_for(iou_type: str, row: Scores) -> Scores:
+    """Return scores under the names that they have for boxes or for masks: MOTSA in place of MOTA, and so on."""
+    return {_MASK_NAMES.get(key, key): value for key, value in row.items()} if iou_type == "segm" else row
 
 
 def _logged(front: str, row: Scores) -> dict[str, float]:

@@ -9,6 +9,7 @@ import numpy as np
 from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable, find_duplicate
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.ground_truth import SequenceTruth
+from clmot_qd.evaluation.mask_tables import masks_of
 from clmot_qd.evaluation.matching import EPSILON, best_pairs, match_frames
 from clmot_qd.geometry import xywh_to_xyxy
 from clmot_qd.trackers.similarity import pairwise_iou
@@ -66,6 +67,7 @@ class Rules:
     classes: tuple[int, ...]
     distractors: tuple[int, ...] = ()
     regions: tuple[int, ...] = ()
+    joined_regions: bool = False
     unmarked_are_regions: bool = False
     iou_thr: float = 0.5
     hardest: int | None = None
@@ -79,17 +81,36 @@ class Overlaps:
         self.tracks = tracks
         self.true_rows = _rows_by_frame(truth.frames, truth.boxes)
         self.found_rows = _rows_by_frame(truth.frames, tracks)
-        self._true, self._found = xywh_to_xyxy(truth.boxes.bboxes), xywh_to_xyxy(tracks.bboxes)
-        self.iou = [
-            pairwise_iou(self._true[true], self._found[found]) for true, found in zip(self.true_rows, self.found_rows)
-        ]
+        self.iou = self._ious()
 
-    def inside(self, found: IntArray, true: IntArray) -> FloatArray:
-        """Return the share of the predicted boxes (n,) that lies in each of the true boxes (m,). -> (n, m)."""
+    def _ious(self) -> list[FloatArray]:
+        self._true, self._found = xywh_to_xyxy(self.truth.boxes.bboxes), xywh_to_xyxy(self.tracks.bboxes)
+        rows = zip(self.true_rows, self.found_rows)
+        return [pairwise_iou(self._true[true], self._found[found]) for true, found in rows]
+
+    def inside(self, found: IntArray, true: IntArray, joined: bool = False) -> FloatArray:
+        """Return the share of the predictions (n,) that lies in each of the true objects (m,). -> (n, m).
+
+        ``joined``, where they are masks: the share that lies in any of them. -> (n, 1).
+        """
         inner, outer = self._found[found][:, None], self._true[true][None]
         sides = np.minimum(inner[..., 2:], outer[..., 2:]) - np.maximum(inner[..., :2], outer[..., :2])
         area = np.prod(inner[..., 2:] - inner[..., :2], axis=2)
         return np.prod(np.maximum(sides, 0), axis=2) / np.where(area > EPSILON, area, np.inf)
+
+
+class MaskOverlaps(Overlaps):
+    """The same with the pixels of masks, which both tables must have."""
+
+    def _ious(self) -> list[FloatArray]:
+        self._true_masks, self._found_masks = masks_of(self.truth.boxes), masks_of(self.tracks)
+        rows = zip(self.true_rows, self.found_rows)
+        return [self._true_masks[true].iou(self._found_masks[found]) for true, found in rows]
+
+    def inside(self, found: IntArray, true: IntArray, joined: bool = False) -> FloatArray:
+        """See the parent."""
+        regions = self._true_masks[true]
+        return self._found_masks[found].inside(regions.union() if joined else regions)
 
 
 def prepare(overlaps: Overlaps, rules: Rules) -> ScoringInput:
@@ -135,7 +156,7 @@ def counting_rows(overlaps: Overlaps, rules: Rules) -> tuple[list[IntArray], lis
         keep = ~_meets(iou, on_distractor[true], rules.iou_thr)
         iou = iou[scored[true]]
         if region[true].any():
-            keep &= ~_lost_in(overlaps.inside(found, true[region[true]]), iou, rules.iou_thr)
+            keep &= ~_lost_in(overlaps.inside(found, true[region[true]], rules.joined_regions), iou, rules.iou_thr)
         truth_rows.append(true[scored[true]])
         track_rows.append(found[keep])
         similarity.append(iou[:, keep])

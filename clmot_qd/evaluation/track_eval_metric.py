@@ -18,6 +18,7 @@ from clmot_qd.datasets.mot_text import (
     MotTable,
     empty_table,
     find_duplicate,
+    join_tables,
     make_table,
 )
 from clmot_qd.errors import InputError
@@ -26,10 +27,12 @@ from clmot_qd.evaluation.evaluate import evaluate_tracks
 from clmot_qd.evaluation.formats.registry import require_formats, write_results_in
 from clmot_qd.evaluation.gathering import GatheringMetric
 from clmot_qd.evaluation.ground_truth import read_cocovid
-from clmot_qd.evaluation.protocols import get_protocol
+from clmot_qd.evaluation.mask_tables import require_size
+from clmot_qd.evaluation.protocols import get_protocol, require_iou_type
 from clmot_qd.evaluation.scores import TrackScores
 from clmot_qd.evaluation.track_map_scores import TrackMapScores
 from clmot_qd.geometry import xyxy_to_xywh
+from clmot_qd.masks import RleMasks
 
 _LEAST_SIDE = 1e-4  # pixels; what is smaller is no box, and a result file could not tell its side from 0
 
@@ -45,7 +48,8 @@ class TrackEvalMetric(GatheringMetric):
 
     A data sample is a ``TrackDataSample`` (as object or dict) with any number of frames. Each frame has
     ``pred_track_instances`` with ``instances_id (n,)``, ``bboxes (n, 4)`` xyxy in pixels of the original image,
-    ``scores (n,)`` and ``labels (n,)``, and in its metainfo the ``video_id`` and ``frame_id`` of the annotation file.
+    ``scores (n,)`` and ``labels (n,)``, from models with masks also ``masks``, n :class:`~clmot_qd.masks.RleMasks` in
+    pixels of the original image; and in its metainfo the ``video_id`` and ``frame_id`` of the annotation file.
 
     Args:
         ann_file: CocoVID annotation file.
@@ -62,9 +66,12 @@ class TrackEvalMetric(GatheringMetric):
         collect_device: See ``mmengine.evaluator.BaseMetric``, like the next two.
         prefix: Put before all keys; default ``track``.
         collect_dir: Folder that all machines share, for results of several processes; None takes the network.
-        protocol: One of :data:`clmot_qd.evaluation.PROTOCOLS`: ``mot``, ``mot20``, ``bdd100k``, ``waymo``, ``plain``.
+        protocol: One of :data:`clmot_qd.evaluation.PROTOCOLS`: ``mot``, ``mot20``, ``bdd100k``, ``mots20``,
+            ``kitti-mots``, ``waymo``, ``plain``.
         out_format: What is written to ``out_dir``: one or several of ``mot`` (SEQUENCE.txt), ``bdd100k``, ``tao``,
-            ``cocovid`` (a file FORMAT.json each).
+            ``cocovid`` (a file FORMAT.json each), ``mots``, ``bdd100k-bitmasks`` (masks, a folder FORMAT each).
+        iou_type: What overlaps: ``bbox``, or ``segm`` for masks, which ``ann_file`` and the model must have then. Their
+            scores are called ``MOTSA``, ``MOTSP``, ``sMOTSA``.
 
     Raises:
         InputError: An argument or the file is wrong, or a backend is not installed.
@@ -86,11 +93,14 @@ class TrackEvalMetric(GatheringMetric):
         collect_dir: str | None = None,
         protocol: str = "mot",
         out_format: str | Sequence[str] = "mot",
+        iou_type: str = "bbox",
     ) -> None:
         """Read the ground truth and check everything that can be checked without predictions."""
         super().__init__(collect_device, prefix, collect_dir)
-        self.truth = read_cocovid(ann_file)
         self.protocol = get_protocol(protocol)
+        require_iou_type(iou_type, self.protocol)
+        self.iou_type = iou_type
+        self.truth = read_cocovid(ann_file, masks=iou_type == "segm" and not format_only)
         self.classes = self._all_classes(format_only) if classes is None else tuple(classes)
         self.distractors = distractors
         self.backends = tuple(backends)
@@ -130,7 +140,7 @@ class TrackEvalMetric(GatheringMetric):
         for sample in data_samples:
             for frame in _get(sample, "video_data_samples"):
                 sequence, number = self._locate(frame)
-                self.results.append((sequence, number, *self._read(frame, f"{sequence}, frame {number}")))
+                self.results.append((sequence, number, self._read(frame, sequence, number)))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Score, print the tables, write the files; empty if ``format_only``."""
@@ -166,6 +176,7 @@ class TrackEvalMetric(GatheringMetric):
             self.iou_thr,
             progress=lambda line: print_log(line, logger="current"),
             protocol=self.protocol.name,
+            iou_type=self.iou_type,
         )
 
     def _all_classes(self, format_only: bool) -> tuple[str, ...]:
@@ -184,19 +195,31 @@ class TrackEvalMetric(GatheringMetric):
             raise InputError(f"{self.truth.source}: {what}; test on the data that ann_file describes")
         return self.truth.frame_index[place]
 
-    def _read(self, frame: Any, place: str) -> tuple[np.ndarray, ...]:
-        """Return ids, bboxes xywh, scores and class numbers of the predictions that count."""
-        tracks = _get(frame, "pred_track_instances")
+    def _read(self, frame: Any, sequence: str, number: int) -> MotTable:
+        """Return the predictions that count."""
+        tracks, place = _get(frame, "pred_track_instances"), f"{sequence}, frame {number}"
         if not list(tracks.keys()):  # what some models leave of a frame without detections
-            return np.empty(0, np.int64), np.empty((0, 4)), np.empty(0), np.empty(0, np.int64)
+            return empty_table()
         ids, labels = (to_numpy(_get(tracks, key)).astype(np.int64) for key in ("instances_id", "labels"))
         corners, scores = (to_numpy(_get(tracks, key)).astype(np.float64) for key in ("bboxes", "scores"))
         if find_duplicate(np.zeros_like(ids), ids) is not None:
             raise InputError(f"{place}: the tracker gives an identity twice: {sorted(ids.tolist())}")
         bboxes = xyxy_to_xywh(corners)
         numbers, scored = self._class_numbers(labels, place)
-        keep = scored & self._are_boxes(bboxes, place)
-        return ids[keep], bboxes[keep], scores[keep], numbers[keep]
+        named = numbers if len(self.classes) > 1 else None
+        masks = self._masks(tracks, sequence, place)
+        table = make_table(np.full(len(ids), number), ids, bboxes, scores, named, masks=masks)
+        return table.select(scored & self._are_boxes(bboxes, place))
+
+    def _masks(self, tracks: Any, sequence: str, place: str) -> RleMasks | None:
+        """Return the masks of all predictions, if somebody will look at them."""
+        masks: RleMasks | None = tracks.get("masks") if self.iou_type == "segm" or self.out_dir is not None else None
+        if masks is None and self.iou_type == "segm":
+            raise InputError(f"{place}: the tracks have no masks to score with iou_type segm; take a model with masks")
+        true = self.truth.sequences[sequence].boxes.masks
+        if masks is not None and true is not None:
+            require_size(masks, true, place)
+        return masks
 
     def _class_numbers(self, labels: IntArray, place: str) -> tuple[IntArray, BoolArray]:
         """Return (n,) class numbers of the annotation file and (n,) whether the class is one to score."""
@@ -218,19 +241,10 @@ class TrackEvalMetric(GatheringMetric):
 
     def _gather(self, results: list) -> dict[str, MotTable]:
         """Join the frames of each sequence; of a frame that was tested twice the first result counts."""
-        unique: dict[tuple[str, int], tuple[np.ndarray, ...]] = {}
-        for sequence, number, *columns in results:
-            unique.setdefault((sequence, number), tuple(columns))
-        by_sequence: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in self.truth.sequences}
-        for (sequence, number), (ids, *others) in unique.items():
-            by_sequence[sequence].append((np.full(len(ids), number), ids, *others))
-        return {name: self._join(frames) for name, frames in by_sequence.items()}
-
-    def _join(self, frames: list[tuple[np.ndarray, ...]]) -> MotTable:
-        if not frames:
-            return empty_table()
-        numbers, ids, bboxes, scores, class_ids = (np.concatenate(column) for column in zip(*frames))
-        return make_table(numbers, ids, bboxes, scores, class_ids if len(self.classes) > 1 else None)
+        by_sequence: dict[str, dict[int, MotTable]] = {name: {} for name in self.truth.sequences}
+        for sequence, number, table in results:
+            by_sequence[sequence].setdefault(number, table)
+        return {name: join_tables(list(frames.values())) for name, frames in by_sequence.items()}
 
 
 def _get(item: Any, key: str) -> Any:

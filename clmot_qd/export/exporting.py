@@ -32,6 +32,8 @@ from clmot_qd.models import CLMOT
 OPSETS = (19, 20)  # DeformConv came with 19; torch's tracing exporter knows no later one than 20
 TRACED_SIZE = (256, 320)  # height, width; the file takes any size, this one is quick
 
+logger = logging.getLogger(__name__)
+
 
 def export_onnx(
     tracking: TrackingInferencer,
@@ -40,6 +42,8 @@ def export_onnx(
     verify: Sequence[np.ndarray] = (),
 ) -> Parity | None:
     """Write the model of ``tracking`` as an ONNX file.
+
+    Of a model with a mask head boxes and embeddings are written, which is told; it gives no masks from then on.
 
     Args:
         tracking: Model, classes and pipeline, on the CPU.
@@ -62,6 +66,9 @@ def export_onnx(
     onnx = require_onnx()
     settings = settings_of(tracking)
     graph = graph_of(tracking.model)
+    if tracking.model.mask_thr is not None:
+        tracking.model.predict_masks = False
+        logger.warning("%s: ONNX files track boxes: the model's masks are left out", out)
     with atomic_path(out) as path:
         _trace(graph, str(path), opset)
         model = onnx.load(str(path))

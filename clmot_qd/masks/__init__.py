@@ -1,6 +1,7 @@
 """Masks of objects as run lengths, the form they have everywhere between the network and the disk."""
 
-from .disjoint import Disjoint, make_disjoint
+from .disjoint import Disjoint, make_disjoint, make_frames_disjoint
 from .rle import RleMasks
+from .segmentation import read_segmentation
 
-__all__ = ["Disjoint", "RleMasks", "make_disjoint"]
+__all__ = ["Disjoint", "RleMasks", "make_disjoint", "make_frames_disjoint", "read_segmentation"]

@@ -46,7 +46,7 @@ def require_runs(counts: Any, height: int, width: int, place: str, fill: bool = 
     Raises:
         InputError: They are something else.
     """
-    given: Any = _decoded(counts) if isinstance(counts, str) else counts
+    given: Any = runs_of(counts) if isinstance(counts, str) else counts
     pixels = height * width
     whole = isinstance(given, list) and all(type(one) is int and 0 <= one <= pixels for one in given)
     if not whole or sum(given) > pixels or (fill and sum(given) < pixels):
@@ -68,7 +68,8 @@ def require_polygons(polygons: Any, height: int, width: int, place: str) -> None
             raise InputError(f"{place}: a polygon of {_length(polygon):g} pixels of outline, more than the picture has")
 
 
-def _decoded(text: str) -> list[int] | None:
+def runs_of(text: str) -> list[int] | None:
+    """The run lengths behind compressed text; None where it is no such text."""
     if not _RUNS.fullmatch(text):
         return None
     digits = np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64) - ord("0")

@@ -36,16 +36,33 @@ def make_disjoint(masks: RleMasks, scores: npt.NDArray[np.floating]) -> Disjoint
     if len(masks) < 2 or int(masks.areas().sum()) == int(masks.union().areas()[0]):
         return unchanged
     order = np.argsort(-np.asarray(scores), kind="stable")
-    boxes = masks.boxes().astype(int)
+    crops = masks.crops()
     taken = np.zeros(masks.size, dtype=bool)
     counts = masks.counts.copy()
     trimmed = np.zeros(len(masks), dtype=bool)
     for row in order.tolist():
-        left, top, right, bottom = boxes[row]
-        mine = masks[[row]].bitmaps()[0, top:bottom, left:right]
-        others = taken[top:bottom, left:right]
-        if (mine & others).any():
+        mine, (left, top) = crops[row]
+        there = taken[top : top + mine.shape[0], left : left + mine.shape[1]]
+        if (mine & there).any():
             trimmed[row] = True
-            counts[row] = RleMasks.of_crops([mine & ~others], [(left, top)], masks.size).counts[0]
-        taken[top:bottom, left:right] |= mine
+            counts[row] = RleMasks.of_crops([mine & ~there], [(left, top)], masks.size).counts[0]
+        there |= mine
+    return Disjoint(RleMasks(masks.size, counts), trimmed)
+
+
+def make_frames_disjoint(
+    frames: npt.NDArray[np.integer], masks: RleMasks, scores: npt.NDArray[np.floating]
+) -> Disjoint:
+    """Do what :func:`make_disjoint` does in each picture of a video.
+
+    Args:
+        frames: (n,) number of the picture of each mask, in any order.
+        masks: n masks.
+        scores: (n,).
+    """
+    counts, trimmed = masks.counts.copy(), np.zeros(len(masks), dtype=bool)
+    order = np.argsort(frames, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(frames[order])) + 1):
+        parts = make_disjoint(masks[rows], scores[rows])
+        counts[rows], trimmed[rows] = parts.masks.counts, parts.trimmed
     return Disjoint(RleMasks(masks.size, counts), trimmed)

@@ -11,11 +11,16 @@ import numpy.typing as npt
 
 from clmot_qd.errors import InputError
 
+from .checks import runs_of
+
 Bitmaps = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-#: One mask as pycocotools has it: ``size`` [height, width] and ``counts``, bytes.
+#: One mask as pycocotools has it: ``size`` [height, width] and ``counts``, bytes or text.
 CocoRle = dict[str, Any]
+
+
+_MOST_AREAS = 255  # pycocotools 2.0.11 counts them in eight bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +98,7 @@ class RleMasks:
     def __getitem__(self, rows: Any) -> CocoRle | RleMasks:
         """One mask as :data:`CocoRle`, or those that a mask, an index array, a slice or a tensor of such picks."""
         if isinstance(rows, (int, np.integer)):
-            return {"size": list(self.size), "counts": self.counts[rows]}
+            return {"size": list(self.size), "counts": self.counts[rows].decode()}  # JSON knows no bytes
         if hasattr(rows, "cpu"):
             rows = rows.cpu().numpy()
         return RleMasks(self.size, self.counts[rows])
@@ -114,11 +119,24 @@ class RleMasks:
             return np.zeros((0, *self.size), dtype=bool)
         return np.ascontiguousarray(mask_api.decode(list(self)).transpose(2, 0, 1)).astype(bool)
 
+    def crops(self) -> list[tuple[Bitmaps, tuple[int, int]]]:
+        """Decode each mask within the smallest box around it, which is as fast as the boxes are small.
+
+        Returns:
+            Of each mask (h, w) bool and (x, y) of its first pixel, as :meth:`of_crops` takes them; of an empty one
+            (0, 0) and (0, 0).
+        """
+        boxes = self.boxes().astype(int).tolist()
+        runs = [runs_of(text) or [] for text in self.texts()]
+        return [(_crop(mine, box, self.size[0]), (box[0], box[1])) for mine, box in zip(runs, boxes)]
+
     def areas(self) -> IntArray:
         """Pixels of each mask. -> (n,)."""
         from pycocotools import mask as mask_api
 
-        return np.asarray(mask_api.area(list(self)), dtype=np.int64).reshape(len(self))
+        masks = list(self)
+        parts = [mask_api.area(masks[start : start + _MOST_AREAS]) for start in range(0, len(masks), _MOST_AREAS)]
+        return np.concatenate([np.empty(0, dtype=np.int64), *parts]).astype(np.int64)
 
     def boxes(self) -> FloatArray:
         """Smallest box around each mask. -> (n, 4) x1, y1, x2, y2 in pixels, zeros for an empty one."""
@@ -156,6 +174,16 @@ class RleMasks:
             raise InputError(f"masks of {_text(self.size)} pixels are compared with masks of {_text(others.size)}")
         overlap = np.asarray(mask_api.iou(list(self), list(others), [int(of_own_area)] * len(others)))
         return np.nan_to_num(overlap, nan=0.0)  # empty masks
+
+
+def _crop(runs: Sequence[int], box: Sequence[int], height: int) -> Bitmaps:
+    """The pixels in a box (x1, y1, x2, y2) that all of a mask lies in."""
+    left, top, right, bottom = box
+    columns = np.zeros((right - left) * height, dtype=bool)
+    ends = np.clip(np.cumsum(runs) - left * height, 0, len(columns))
+    inside = np.repeat(np.arange(len(ends)) % 2 == 1, np.diff(ends, prepend=0))
+    columns[: len(inside)] = inside
+    return columns.reshape(right - left, height).T[top:bottom]
 
 
 def _runs_of_crop(crop: Bitmaps, left: int, top: int, size: Sequence[int]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.registry import OPTIM_WRAPPERS
 from mmengine.optim import OptimWrapper
 from mmengine.runner.amp import autocast
@@ -39,10 +40,10 @@ def keep_outputs_in_float32(detector: nn.Module) -> None:
     bfloat16 on CPUs.
 
     Args:
-        detector: Its dense heads and box heads get a hook.
+        detector: Its dense heads, box heads and mask heads get a hook.
     """
     for module in detector.modules():
-        if isinstance(module, (BaseDenseHead, BBoxHead)):
+        if isinstance(module, (BaseDenseHead, BBoxHead, FCNMaskHead)):
             module.register_forward_hook(_outputs_in_float32)
 
 

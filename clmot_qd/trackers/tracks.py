@@ -70,7 +70,8 @@ class Tracks:
             classes: Names by label; given, they stand under ``data['class_name']``.
 
         Returns:
-            ``xyxy``, ``confidence``, ``class_id`` and ``tracker_id`` of the k tracks, copied.
+            ``xyxy``, ``confidence``, ``class_id`` and ``tracker_id`` of the k tracks, copied; of tracks with masks
+            ``mask`` (k, H, W) bool as well, decoded.
 
         Raises:
             InputError: supervision is not installed.
@@ -80,6 +81,7 @@ class Tracks:
             confidence=self.scores.astype(np.float32).copy(),
             class_id=self.labels.astype(int).copy(),
             tracker_id=self.instances_id.astype(int).copy(),
+            mask=None if self.masks is None else self.masks.bitmaps(),
         )
         if classes is not None:
             found.data["class_name"] = np.array([class_name(classes, int(label)) for label in self.labels], dtype=str)

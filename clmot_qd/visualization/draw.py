@@ -1,27 +1,25 @@
-"""Boxes, identities and trails on frames; sheets of pictures.
+"""Boxes, masks, identities and trails on frames; sheets of pictures.
 
-Boxes, labels and trails are drawn by supervision; line widths and letters scale with the picture. Text is drawn with
-OpenCV's built-in letters, which know ASCII only: other characters become question marks.
+Boxes, labels and trails are drawn by supervision, masks here; line widths and letters scale with the picture. Text is
+drawn with OpenCV's built-in letters, which know ASCII only: other characters become question marks.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from clmot_qd.errors import InputError
 from clmot_qd.files import atomic_path
 from clmot_qd.trackers import Tracks
 from clmot_qd.trackers.tracks import class_name, import_supervision
-
-Image = npt.NDArray[np.uint8]
-Colour = tuple[int, int, int]
+from clmot_qd.visualization.mask_painter import Colour, Image, check_masks, paint_masks
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 PALETTE_SIZE = 24
@@ -67,6 +65,8 @@ class TrackDrawer:
         show_scores: bool = False,
         scale: float = 1.0,
         show_ids: bool = True,
+        show_boxes: bool = True,
+        show_masks: bool = True,
     ) -> None:
         """Choose what is drawn.
 
@@ -76,6 +76,8 @@ class TrackDrawer:
             show_scores: write the detection score, too.
             scale: enlarge the picture by this factor before drawing, so that labels fit small pictures.
             show_ids: write the identity.
+            show_boxes: draw the boxes.
+            show_masks: draw the masks, where the tracks have some.
 
         Raises:
             InputError: a number is out of its range, or supervision is not installed.
@@ -90,6 +92,8 @@ class TrackDrawer:
         self.show_scores = show_scores
         self.scale = scale
         self.show_ids = show_ids
+        self.show_boxes = show_boxes
+        self.show_masks = show_masks
         self.reset()
 
     def reset(self) -> None:
@@ -97,14 +101,22 @@ class TrackDrawer:
         self._annotators: _Annotators | None = None
 
     def draw(self, frame: Image, tracks: Tracks) -> Image:
-        """Return a copy of ``frame`` (H, W, 3) with the tracks drawn on it; boxes are in the frame's pixels."""
+        """Return a copy of ``frame`` (H, W, 3) with the tracks drawn on it; boxes are in the frame's pixels.
+
+        Raises:
+            InputError: the masks are those of another size of picture.
+        """
         canvas = self._enlarged(frame)
         if self._annotators is None:
-            self._annotators = _Annotators(canvas.shape[:2], self.trail_frames)
+            self._annotators = _Annotators(canvas.shape[:2], self.trail_frames, self.show_boxes)
         # Near figures (lower edge further down) last: their boxes and labels lie over those behind them.
         tracks = tracks.select(np.argsort(tracks.bboxes[:, 3], kind="stable"))
         labels = [self._label(tracks, row) for row in range(len(tracks))]
-        return self._annotators.draw(canvas, tracks, self.scale, labels)
+        if self.show_masks and tracks.masks is not None:
+            check_masks(tracks.masks, frame)
+            colours = [id_color(track_id) for track_id in tracks.instances_id.tolist()]
+            paint_masks(canvas, tracks.masks, colours, _Style.of(canvas.shape[:2]).line, self.scale)
+        return self._annotators.draw(canvas, replace(tracks, masks=None), self.scale, labels)
 
     def _enlarged(self, frame: Image) -> Image:
         if self.scale == 1.0:
@@ -127,9 +139,10 @@ class _Annotators:
     Args:
         shape: (height, width) of the pictures.
         trail_frames: See :class:`TrackDrawer`.
+        show_boxes: Likewise.
     """
 
-    def __init__(self, shape: tuple[int, int], trail_frames: int) -> None:
+    def __init__(self, shape: tuple[int, int], trail_frames: int, show_boxes: bool) -> None:
         sv = import_supervision()
         style = _Style.of(shape)
         palette = _palette()
@@ -142,7 +155,7 @@ class _Annotators:
         self._trace = trace if trail_frames else None
         dark = sv.BoxAnnotator(color=_sv_colour(DARK), thickness=style.line + 2)
         boxes = sv.BoxAnnotator(thickness=style.line, color_lookup=_by_track(), **colours)
-        self._boxes = [dark, boxes] if style.halo else [boxes]
+        self._boxes = ([dark, boxes] if style.halo else [boxes]) if show_boxes else []
         self._font = style.font
         self._labels = sv.LabelAnnotator(
             text_color=inks,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 
 from clmot_qd.apis.tracking_session import Frame, FrameDetections, TrackingSession
+from clmot_qd.masks import RleMasks
 from clmot_qd.trackers import JDETracker, Tracks
 
 
@@ -36,6 +38,35 @@ class SquareSession(TrackingSession):
 
     def _reset_tracker(self) -> None:
         self._tracker.reset()
+
+
+class MaskedSquareSession(SquareSession):
+    """Gives the squares masks: discs that reach beyond their boxes by ``beyond`` pixels, so that they may overlap.
+
+    Every third frame, the last track of it has no detection, and so an empty mask.
+    """
+
+    def __init__(self, classes: Sequence[str] = ("left", "right"), beyond: int = 0, **options: Any) -> None:
+        super().__init__(classes, **options)
+        self.beyond = beyond
+
+    @property
+    def gives_masks(self) -> bool:
+        return True
+
+    def _detect(self, frames: Sequence[Frame]) -> list[FrameDetections]:
+        self.size = frames[0].shape[:2]
+        return super()._detect(frames)
+
+    def _associate(self, detections: FrameDetections, frame_id: int) -> Tracks:
+        tracks = super()._associate(detections, frame_id)
+        bitmaps = np.zeros((len(tracks), *self.size), np.uint8)
+        for bitmap, (x1, y1, x2, y2) in zip(bitmaps, tracks.bboxes.tolist()):
+            middle = (round((x1 + x2 - 1) / 2), round((y1 + y2 - 1) / 2))
+            cv2.circle(bitmap, middle, round((x2 - x1 - 1) / 2) + self.beyond, 1, -1)
+        if frame_id % 3 == 2 and len(tracks):
+            bitmaps[-1] = 0
+        return replace(tracks, masks=RleMasks.of_bitmaps(bitmaps))
 
 
 def _squares(frame: Frame) -> FrameDetections:

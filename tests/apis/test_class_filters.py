@@ -64,4 +64,4 @@ def test_the_command_knows_the_outputs_and_precisions_that_there_are() -> None:
     for precision in PRECISIONS:
         assert tool.parse_args([*needed, "--precision", precision]).precision == precision
     plain = tool.parse_args(needed)
-    assert (plain.outputs, plain.batch_size, plain.precision) == (["mot", "video", "sheet"], None, "float32")
+    assert (plain.outputs, plain.batch_size, plain.precision) == (None, None, "float32")

@@ -102,6 +102,14 @@ def test_what_two_layers_save_together_counts_once() -> None:
     assert measured(Twice(), x)[0] == x.nbytes
 
 
+def test_masks_take_memory_and_a_mask_head_alone_hardly_any_gradients(qdtrack: MemoryEstimate) -> None:
+    full = estimate_memory(load_config("qdtrack_mask-rcnn_tiny_demo"), SIZE)
+    alone = estimate_memory(load_config("qdtrack_mask-rcnn_frozen_tiny_demo"), SIZE)
+    head = full.gradients - qdtrack.gradients
+    assert 0 < head == alone.gradients
+    assert alone.activations < full.activations > qdtrack.activations
+
+
 @pytest.mark.parametrize("name", ["clmot_tiny_demo", "qdtrack_tiny_demo"])
 def test_one_pair_stands_for_many(name: str) -> None:
     """At sizes where weights do not matter; what a step takes once only is counted for every pair."""

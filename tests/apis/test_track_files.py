@@ -240,7 +240,7 @@ def test_large_pictures_are_made_small_before_they_are_kept(tmp_path: Path) -> N
         (dict(fps="a"), "fps = 'a': must be a positive number"),
         (dict(show=["ids"]), "show = .*: give a list of id, class, score"),
         (dict(max_frames=0), "max_frames = 0"),
-        (dict(outputs=["mot", "gif"]), "output 'gif' is unknown; choose from mot, cocovid, video, frames, sheet"),
+        (dict(outputs=["mot", "gif"]), "output 'gif' is unknown; choose from mot, mots, cocovid, video, frames, sheet"),
         (dict(outputs=[]), "outputs"),
         (dict(outputs="mot"), "outputs = 'mot': give a list"),
         (dict(outputs=["mot", "mot"]), "different names"),

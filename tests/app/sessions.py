@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from clmot_qd.apis.tracking_session import Frame, FrameDetections, TrackingSession
+from clmot_qd.masks import RleMasks
 from clmot_qd.trackers import Tracks
 
 
@@ -44,3 +46,22 @@ class WalkingSession(TrackingSession):
     def _reset_tracker(self) -> None:
         self.resets += 1
         self.detected = 0
+
+
+class MaskedWalkingSession(WalkingSession):
+    """The masks are the boxes of the detections, less their first row."""
+
+    @property
+    def gives_masks(self) -> bool:
+        return True
+
+    def _detect(self, frames: Sequence[Frame]) -> list[FrameDetections]:
+        self.size = frames[0].shape[:2]
+        return super()._detect(frames)
+
+    def _with_masks(self, tracks: Tracks, detections: FrameDetections) -> Tracks:
+        bitmaps = np.zeros((len(tracks), *self.size), np.uint8)
+        for bitmap, row in zip(bitmaps, tracks.detection_index.tolist()):
+            left, top, right, bottom = detections.bboxes[row].astype(int).tolist()
+            bitmap[top + 1 : bottom, left:right] = row >= 0
+        return replace(tracks, masks=RleMasks.of_bitmaps(bitmaps))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from clip_files import write_clip
-from sessions import WalkingSession
+from sessions import MaskedWalkingSession, WalkingSession
 
 from clmot_qd.app.jobs import JobQueue
 from clmot_qd.app.limits import Limits
@@ -53,6 +53,20 @@ def test_a_start_ends_with_the_results(service: Service) -> None:
         [i, "person" if i != 101 else "car", 1, 6, 0.0, 0.5] for i in (100, 101, 102)
     ]
     assert Path(last["cq-video"]).is_file()
+    for name in ("mp4", "txt", "json", "zip"):
+        button = last[f"cq-get-tracks-{name}"]
+        assert button["visible"]
+        assert Path(button["value"]).name == f"tracks.{name}"
+    assert not last["cq-get-tracks-mots-txt"]["visible"]
+
+
+def test_a_model_with_masks_offers_them(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.tracking._models, "_load", lambda _: MaskedWalkingSession())
+    last = list(started(service))[-1]
+    button = last["cq-get-tracks-mots-txt"]
+    assert button["visible"]
+    assert Path(button["value"]).name == "tracks_mots.txt"
+    assert Path(button["value"]).is_file()
 
 
 @pytest.mark.parametrize(

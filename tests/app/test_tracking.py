@@ -16,16 +16,17 @@ import numpy as np
 import pytest
 from clip_files import png, write_clip, write_zip
 from PIL import Image
-from sessions import WalkingSession
+from sessions import MaskedWalkingSession, WalkingSession
 
 from clmot_qd.app.choices import BISOFTMAX, JDE, OWN, Settings
 from clmot_qd.app.jobs import Job, JobQueue, State
 from clmot_qd.app.limits import Limits
 from clmot_qd.app.models import Model, ModelFacts, ModelStore
 from clmot_qd.app.service import Busy, Service
-from clmot_qd.app.tracking import ARCHIVE, COCOVID, TEXT, VIDEO, Tracking, TrackRow, track_rows
+from clmot_qd.app.tracking import ARCHIVE, COCOVID, MASKS, TEXT, VIDEO, Tracking, TrackRow, track_rows
 from clmot_qd.app.workspace import Workspace
 from clmot_qd.datasets.mot_text import make_table, read_tracks
+from clmot_qd.datasets.mots_text import read_mots
 from clmot_qd.errors import InputError
 
 OWN_TRACKER = dict(type="JDETracker", conf_thr=0.4, lost_frames=30)
@@ -94,6 +95,23 @@ def test_a_job_leaves_video_table_and_files(desk: Desk) -> None:
         for name in archive.namelist():
             assert archive.read(name) == (outcome.folder / name).read_bytes()
     assert (job.progress.done, job.progress.total) == (6, 6) or job.progress.step == "Packing the results"
+
+
+@pytest.mark.parametrize("kind", [OWN, BISOFTMAX])
+def test_a_model_with_masks_leaves_them_too_whatever_tracks_them(desk: Desk, kind: str) -> None:
+    desk.session = MaskedWalkingSession()
+    outcome = desk.ended(desk.upload(frames=6, fps=10), kind).result
+    table, masks = read_tracks(outcome.folder / TEXT), read_mots(outcome.folder / MASKS)
+    assert len(masks) == 18
+    assert sorted(zip(masks.frames, masks.ids)) == sorted(zip(table.frames, table.ids))
+    boxes = {(frame, one): box for frame, one, box in zip(table.frames, table.ids, table.bboxes)}
+    for frame, one, (x, y, w, h) in zip(masks.frames, masks.ids, masks.bboxes):
+        np.testing.assert_allclose(boxes[frame, one], [x, y - 1, w, h + 1], atol=1)
+    entries = json.loads((outcome.folder / COCOVID).read_text())["annotations"]
+    assert all(entry["segmentation"] for entry in entries)
+    with zipfile.ZipFile(outcome.folder / ARCHIVE) as archive:
+        assert archive.namelist() == [TEXT, MASKS, COCOVID, VIDEO]
+        assert archive.read(MASKS) == (outcome.folder / MASKS).read_bytes()
 
 
 def test_trackers_and_classes_change_and_the_weights_stay_loaded(desk: Desk) -> None:

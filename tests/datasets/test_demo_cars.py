@@ -53,18 +53,18 @@ def load(folder: Path, name: str) -> dict:
 # ---- without cars ------------------------------------------------------------------------------------------------
 
 
-def test_a_data_set_without_cars_is_stamped_as_before_there_were_any() -> None:
+def test_a_data_set_without_cars_says_nothing_of_cars() -> None:
     """The stamp decides what is made anew, and it stands in the JSON files."""
     settings = DemoSettings()
     assert list(settings.stamp()) == [
         *("version", "seed", "train_sequences", "train_frames", "test_sequences", "test_frames"),
         *("figures", "width", "height", "fps", "speed"),
     ]
-    assert settings.stamp()["version"] == VERSION == 1
+    assert settings.stamp()["version"] == VERSION == 2
     assert replace(settings, cars=2).stamp() == {**settings.stamp(), "cars": 2}
 
 
-def test_an_older_data_set_is_not_made_anew(tmp_path: Path) -> None:
+def test_the_same_data_set_is_not_made_anew(tmp_path: Path) -> None:
     (tmp_path / "demo_data.json").write_text(json.dumps(DemoSettings(seed=3).stamp()))
     lines: list[str] = []
     make_demo_data(tmp_path, DemoSettings(seed=3), lines.append)

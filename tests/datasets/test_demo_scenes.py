@@ -166,7 +166,7 @@ def test_a_failure_leaves_the_old_data_and_no_debris(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(demo_scenes, "_write_mot", fail)
+    monkeypatch.setattr(demo_scenes, "write_mot_truth", fail)
     with pytest.raises(OSError, match="disk full"):
         make_demo_data(folder, replace(tiny, seed=5), quiet)
     assert contents(folder) == before

@@ -12,6 +12,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.structures import InstanceData
 
 from clmot_qd.engine.tracked_frames import TrackedFrames
+from clmot_qd.masks import RleMasks
 from clmot_qd.visualization import id_color
 
 WIDTH = 100
@@ -78,3 +79,34 @@ def test_nothing_is_drawn_of_a_detector_alone(picture: str) -> None:
     del only_boxes.video_data_samples[0].pred_track_instances
     frames.take([only_boxes], ())
     assert not dict(frames.sheets())
+
+
+def filled(sheet: np.ndarray, identity: int) -> int:
+    """Pixels of an RGB sheet that are tinted by an identity: its colour over the picture's grey."""
+    tint = 0.45 * np.array(id_color(identity))[::-1] + 0.55 * 90
+    return int((np.abs(sheet - tint).max(axis=2) < 2).sum())
+
+
+def test_masks_are_drawn_of_tracks_and_of_the_truth(picture: str) -> None:
+    """The truth as an annotation file has it: run lengths, a polygon, and an object without either."""
+    masks = RleMasks.of_bitmaps(np.pad(np.ones((1, 30, 20)), ((0, 0), (10, 10), (20, 60))))
+    whole = sample(picture, "a", 0, 4, truth=10)
+    (frame,) = whole.video_data_samples
+    frame.pred_track_instances.masks = masks
+    one = frame.metainfo["instances"][0]
+    polygon = one | dict(instance_id=12, mask=[[60, 10, 90, 10, 90, 40, 60, 40]])
+    bare = one | dict(instance_id=14, bbox=[5.0, 30, 15, 45])
+    rle = one | dict(mask={"size": [50, 100], "counts": masks.texts()[0]})
+    frame.set_metainfo(dict(instances=[rle, polygon, bare]))
+    frames = TrackedFrames(videos=1, frames=(0,), width=2 * WIDTH, ground_truth=True)
+    frames.take([whole], ("pedestrian",))
+    ((_, sheet),) = frames.sheets()
+    upper, lower = sheet[: len(sheet) // 2], sheet[len(sheet) // 2 :]
+    assert filled(upper, 4) > 0.7 * 4 * 600
+    assert filled(lower, 10) > 0.7 * 4 * 600
+    assert filled(lower, 12) > 0.7 * 4 * 900
+    assert filled(lower, 4) == filled(lower, 14) == 0
+    del frame.pred_track_instances.masks  # a model of boxes alone
+    frames.take([whole], ("pedestrian",))
+    ((_, sheet),) = frames.sheets()
+    assert filled(sheet, 10) == filled(sheet, 12) == 0

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from mmengine.visualization import Visualizer
 
+from clmot_qd.datasets.transforms.object_masks import ObjectMasks
 from clmot_qd.engine.pair_drawing import draw_pairs
 from clmot_qd.engine.training_pairs import View, pairs_of
+from clmot_qd.masks import RleMasks
 from clmot_qd.visualization import id_color
 
 HEADER, GAP, WIDTH = 30, 12, 200
@@ -64,6 +69,19 @@ def test_box_structures_and_normalised_pixels_can_be_shown() -> None:
     assert view.image[0, 0].tolist() == [171, 85, 0], "blue comes first in what the network gets"
 
 
+def test_masks_are_those_of_the_objects_in_use() -> None:
+    one = frame([3, 4], [[0, 0, 2, 3], [1, 1, 4, 4]], "a.jpg")
+    bitmaps = np.zeros((2, 6, 10), np.uint8)
+    bitmaps[0, :3, :2] = bitmaps[1, 1:4, 1:4] = 1
+    for masks in (BitmapMasks(bitmaps, 6, 10), ObjectMasks(bitmaps, 6, 10)):
+        one.gt_instances.masks = masks
+        (found,) = pairs_of(batch([one]), 1)[0]
+        assert found.masks is not None
+        assert np.array_equal(found.masks.bitmaps(), bitmaps == 1)
+    (without,) = pairs_of(batch([frame([3], [[0, 0, 2, 3]], "a.jpg")]), 1)[0]
+    assert without.masks is None
+
+
 # ---- drawing -----------------------------------------------------------------------------------------------------
 
 
@@ -106,6 +124,33 @@ def test_the_same_object_has_one_colour_and_a_line_between_the_views() -> None:
         assert grey.mean() > 0.7, "an object without a partner is coloured"  # lines of others cross it
         assert edge[grey].max() > 120 > edge[grey].min(), "no dashes"
         assert not (np.abs(picture.astype(int) - rgb(identity)).max(axis=2) < 12).any()
+
+
+def test_masks_have_the_colours_of_their_boxes() -> None:
+    def with_masks(one: View, *areas: tuple[slice, slice]) -> View:
+        bitmaps = np.zeros((len(areas), *one.image.shape[:2]), bool)
+        for bitmap, area in zip(bitmaps, areas):
+            bitmap[area] = True
+        return replace(one, masks=RleMasks.of_bitmaps(bitmaps))
+
+    boxes = [[10, 10, 30, 40], [60, 10, 80, 40]]
+    key, ref = view([5, 8], boxes), view([5, 9], boxes)
+    areas = np.s_[15:35, 12:28], np.s_[15:35, 62:78]
+    picture = drawn([with_masks(key, *areas), with_masks(ref, *areas)])
+    plain = drawn([key, ref])
+    mixed = 0.45 * np.array(rgb(5)) + 0.55 * DARK
+    for left in (GAP, 2 * GAP + WIDTH):
+        assert np.abs(picture[HEADER + 65, left + 30].astype(float) - mixed).max() < 3
+        grey = picture[HEADER + 65, left + 145].astype(int)
+        assert np.ptp(grey) == 0
+        assert grey[0] > DARK + 30, "an object without a partner is grey"
+    changed = (picture != plain).any(axis=2)
+    inside = np.zeros_like(changed)
+    for left in (GAP, 2 * GAP + WIDTH):
+        inside[HEADER + 28 : HEADER + 72, left + 22 : left + 58] = True
+        inside[HEADER + 28 : HEADER + 72, left + 122 : left + 158] = True
+    assert changed.any()
+    assert not changed[~inside].any()
 
 
 def test_pairs_lie_below_each_other_and_one_view_stands_alone() -> None:

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import bdd_scene
+import mots_scene
 import pytest
 from locations import REPOSITORY
-from trackeval_runs import run_bdd100k
+from trackeval_runs import run_bdd100k, run_kitti_mots
 
 from clmot_qd.datasets.mot_text import write_tracks
+from clmot_qd.datasets.mots_text import write_mots
 
 
 @pytest.fixture
@@ -58,6 +60,8 @@ def test_bdd100k_by_command_is_what_trackeval_writes(files: list[str], tmp_path:
         (["--protocol", "kitti"], "error: protocol: 'kitti' is unknown; choose from"),
         (["--backends", "motmetrics", "--trackeval-out", "there"], "error: there: TrackEval's files can be written if"),
         (["--jobs", "0"], "error: jobs is 0"),
+        (["--protocol", "kitti-mots"], "error: protocol kitti-mots does not score iou_type bbox; set iou_type to segm"),
+        (["--protocol", "tao", "--iou-type", "segm"], "error: --iou-type segm: track mAP is that of boxes; leave it"),
     ],
 )
 def test_mistakes_take_one_line(files: list[str], arguments: list[str], message: str) -> None:
@@ -77,3 +81,19 @@ def test_scoring_loads_no_network(files: list[str]) -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     assert result.stdout.endswith("loaded []\n")
+
+
+def test_kitti_mots_by_command_is_what_trackeval_writes(tmp_path: Path) -> None:
+    lengths = {"0002": 14, "0006": 9}
+    for seed, (name, frames) in enumerate(lengths.items()):
+        truth, found = mots_scene.random_scene(seed, frames, first=0)
+        write_mots(tmp_path / "gt" / "label_02" / f"{name}.txt", truth)
+        write_mots(tmp_path / "trackers" / "ours" / f"{name}.txt", found)
+    rows = [f"{name} empty 000000 {frames - 1:06d}\n" for name, frames in lengths.items()]
+    (tmp_path / "gt" / "evaluate_mots.seqmap.val").write_text("".join(rows))
+    options = ["--protocol", "kitti-mots", "--iou-type", "segm", "--trackeval-out", str(tmp_path / "ours")]
+    result = run(["--gt", str(tmp_path / "gt"), "--pred", str(tmp_path / "trackers" / "ours"), *options])
+    assert result.returncode == 0, result.stderr
+    assert "sMOTSA" in result.stdout
+    for path in run_kitti_mots(tmp_path, lengths, tmp_path / "theirs").iterdir():
+        assert (tmp_path / "ours" / path.name).read_text() == path.read_text(), path.name

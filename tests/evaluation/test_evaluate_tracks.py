@@ -158,7 +158,7 @@ class TestSeveralClasses:
 
 def join(one: MotTable, two: MotTable) -> MotTable:
     """Rows of both; the identities of ``two`` are other ones."""
-    columns = {key: np.concatenate([value, vars(two)[key]]) for key, value in vars(one).items()}
+    columns = {key: np.concatenate([value, two.columns()[key]]) for key, value in one.columns().items()}
     columns["ids"][len(one) :] += 1000
     return MotTable(**columns)
 

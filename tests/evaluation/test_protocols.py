@@ -291,7 +291,7 @@ class TestOthers:
         assert [scores.overall("trackeval", name)["MOTA"] for name in ("vehicle", "pedestrian")] == [100, 100]
 
     def test_unknown_protocol(self) -> None:
-        with pytest.raises(InputError, match="protocol: 'kitti' is unknown; choose from mot, mot20, bdd100k, waymo"):
+        with pytest.raises(InputError, match="protocol: 'kitti' is unknown; choose from mot, mot20, bdd100k, mots20"):
             evaluate_tracks(self.truth(1), {}, protocol="kitti")
 
     def test_protocols_cannot_be_changed_by_accident(self) -> None:

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import pytest
 from locations import REPOSITORY
+from mask_scene import assert_same_masks, mask_tracks, read_scene
 from result_scene import annotation, assert_same, tracks
 from tao_scenes import as_cocovid, random_tao, run_trackeval
 
@@ -47,7 +48,7 @@ def write(path: Path, data: object) -> Path:
 
 
 class TestEvalTracks:
-    @pytest.mark.parametrize("name", FORMATS)
+    @pytest.mark.parametrize("name", ["mot", "bdd100k", "tao", "cocovid"])
     def test_recognises_the_format(self, name: str, ann_file: str, tmp_path: Path, capsys) -> None:
         pred, out = tmp_path / ("pred" if name == "mot" else "pred.json"), tmp_path / "scores.json"
         FORMATS[name].write(pred, read_cocovid(ann_file), tracks())
@@ -109,6 +110,15 @@ class TestExportTracks:
             assert load("export_tracks").main([*arguments, "--out", str(tmp_path / target)]) == 0
         assert_same(read_predictions(tmp_path / "3.json", truth), tracks(), score_digits=6)
         assert capsys.readouterr().out.startswith("2 sequences, 3 tracks, 6 boxes written to ")
+
+    def test_masks_through_all_formats(self, tmp_path: Path) -> None:
+        truth = read_scene(tmp_path)
+        FORMATS["cocovid"].write(tmp_path / "0.json", truth, mask_tracks())
+        steps = (("0.json", "1", "mots"), ("1", "2", "bdd100k-bitmasks"), ("2", "3.json", "bdd100k"))
+        for source, target, name in steps:
+            arguments = ["--gt", truth.source, "--pred", str(tmp_path / source), "--to", name]
+            assert load("export_tracks").main([*arguments, "--out", str(tmp_path / target)]) == 0
+        assert_same_masks(read_predictions(tmp_path / "3.json", truth), mask_tracks())
 
     def test_forced_format(self, ann_file: str, tmp_path: Path) -> None:
         FORMATS["tao"].write(tmp_path / "tao.json", read_cocovid(ann_file), tracks())

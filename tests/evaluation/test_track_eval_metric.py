@@ -236,7 +236,7 @@ def test_boxes_that_are_none_are_left_out_and_said_once(ann_file: str, monkeypat
         ({"distractors": ("people",)}, "no class 'people'"),
         ({"backends": ("hota",)}, "backends: 'hota' is unknown"),
         ({"classes": ("distractor",)}, "no box of distractor to score against"),
-        ({"protocol": "kitti"}, "protocol: 'kitti' is unknown; choose from mot, mot20, bdd100k, waymo, plain"),
+        ({"protocol": "kitti"}, "protocol: 'kitti' is unknown; choose from mot, mot20, bdd100k, mots20, kitti-mots"),
         ({"protocol": "waymo", "classes": ("car",)}, "no annotation has a 'difficulty'"),
         ({"protocol": "bdd100k", "classes": None}, "no class 'rider'; it has pedestrian, car, distractor"),
     ],

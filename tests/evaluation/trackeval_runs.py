@@ -42,6 +42,23 @@ def run_bdd100k(root: Path, out: Path) -> Path:
     return run_trackeval(trackeval.datasets.BDD100K, config, out)
 
 
+def run_mots_challenge(root: Path, lengths: Mapping[str, int], out: Path) -> Path:
+    """Score ``root/trackers/ours`` against ``root/gt/SEQUENCE/gt/gt.txt``."""
+    import trackeval
+
+    config = {"GT_FOLDER": str(root / "gt"), "TRACKERS_FOLDER": str(root / "trackers")}
+    config |= {"SEQ_INFO": dict(lengths), "SKIP_SPLIT_FOL": True}
+    return run_trackeval(trackeval.datasets.MOTSChallenge, config, out)
+
+
+def run_kitti_mots(root: Path, lengths: Mapping[str, int], out: Path) -> Path:
+    """Score ``root/trackers/ours`` against ``root/gt/label_02/SEQUENCE.txt``."""
+    import trackeval
+
+    config = {"GT_FOLDER": str(root / "gt"), "TRACKERS_FOLDER": str(root / "trackers"), "SEQ_INFO": dict(lengths)}
+    return run_trackeval(trackeval.datasets.KittiMOTS, config, out)
+
+
 def assert_same_files(scores: TrackScores, theirs: Path, ours: Path) -> set[str]:
     """Every file that TrackEval has written is, byte for byte, one of ours. Returns their names."""
     write_trackeval_files(scores, ours)

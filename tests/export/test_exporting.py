@@ -200,6 +200,22 @@ def test_wrong_arguments(pair: Any, tmp_path: Path, out: str, opset: int, said: 
     assert not list(tmp_path.iterdir())
 
 
+def test_masks_are_left_out_which_is_told(
+    lively_tracking: Callable[..., Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"model.detector.test_cfg.rcnn.max_per_img": 15, "model.detector.test_cfg.rcnn.score_thr": 0.1}
+    tracking = lively_tracking("qdtrack_mask-rcnn_tiny_demo", options, (160, 96))
+    assert tracking.update(moving_frames(1)[0]).masks is not None
+    path = tmp_path / "masks.onnx"
+    with caplog.at_level("WARNING", logger="clmot_qd"):
+        parity = export_onnx(tracking, path, verify=moving_frames(1))
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path}: ONNX files track boxes: the model's masks are left out"
+    ]
+    assert parity is not None
+    assert parity.detections > 3
+
+
 def test_other_detectors_are_refused_by_name() -> None:
     detector = SimpleNamespace(bbox_head=torch.nn.Identity())
     model = SimpleNamespace(public_detections=False, detector=detector, track_head=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from clmot_qd.datasets.pair_dataset import CocoPairDataset
 from clmot_qd.datasets.video_dataset import CocoVideoDataset
 from clmot_qd.evaluation.detection_ap import read_detection_truth
 from clmot_qd.evaluation.evaluate import evaluate_tracks
-from clmot_qd.evaluation.formats import FORMATS, read_predictions
+from clmot_qd.evaluation.formats import FORMATS, read_predictions, write_results_in
 from clmot_qd.evaluation.result_files import read_truth
 from clmot_qd.evaluation.track_map_input import read_federation
+from clmot_qd.masks import RleMasks
 from clmot_qd.visualization.report.kept import read_objects, read_qualities
 from clmot_qd.visualization.report.tracked import pictures_of
 
@@ -100,6 +102,31 @@ def _results(name: str, *files: str) -> Reader:
     return Reader(f"result-{name}", _write_results, read, dict.fromkeys(files, "json"))
 
 
+def _write_masks(folder: Path) -> None:
+    data = annotations()
+    for image in data["images"]:
+        image.update(height=6, width=8)
+    (folder / "ann.json").write_text(json.dumps(data))
+    truth = read_truth(folder / "ann.json")
+    tracks = {}
+    for name, true in truth.sequences.items():
+        rows = np.arange(len(true.boxes))
+        masks = RleMasks.of_bitmaps(np.arange(6)[:, None] % 2 == rows[:, None, None] % 2 + np.zeros(8))
+        tracks[name] = replace(true.boxes, masks=masks, ids=true.boxes.ids + 300)
+    write_results_in(folder, ("bdd100k", "cocovid", "mots", "bdd100k-bitmasks"), truth, tracks)
+
+
+def _masks(name: str, files: str, kind: str) -> Reader:
+    def read(folder: Path) -> None:
+        truth = read_truth(folder / "ann.json")
+        tracks = read_predictions(folder / name, truth)
+        for table in tracks.values():
+            assert table.masks is None or table.masks.iou(table.masks).shape == 2 * table.masks.shape
+        FORMATS["mots"].write(folder / "again", truth, {name: one for name, one in tracks.items() if one.masks})
+
+    return Reader(f"masks-{name}", _write_masks, read, {files: kind, "ann.json": "json"})
+
+
 def _write_coco_results(folder: Path) -> None:
     _write(folder)
     images = [image["id"] for image in annotations()["images"]]
@@ -158,6 +185,10 @@ READERS = (
     _results("bdd100k", "bdd100k.json", "ann.json"),
     _results("tao", "tao.json", "ann.json"),
     _results("cocovid", "cocovid.json", "ann.json"),
+    _masks("bdd100k.json", "bdd100k.json", "json"),
+    _masks("cocovid.json", "cocovid.json", "json"),
+    _masks("mots", "mots/*.txt", "text"),
+    _masks("bdd100k-bitmasks", "bdd100k-bitmasks/*/*.png", "binary"),
     Reader("coco-results", _write_coco_results, _coco_results, {"found.json": "json", "ann.json": "json"}),
     Reader("cache", _write_caches, _caches, {"*.npz": "npz"}),
     Reader("report-kept", _write_kept, _kept, {"*.npz": "npz"}),

@@ -15,13 +15,14 @@ from guarded import Reader
 from locations import REPOSITORY
 from PIL import Image
 from scipy.io import savemat
-from text_samples import GT, mot_root
+from text_samples import GT, MOTS_GT, mot_root
 
 from clmot_qd.datasets.coco_checks import read_coco
 from clmot_qd.datasets.converters import convert, format_conversion
 from clmot_qd.errors import InputError, expecting_form
 
 sys.path.append(str(REPOSITORY / "tests" / "datasets" / "converters"))
+from mask_samples import label_map, save_bitmask, save_mots
 from person_samples import cell, open_data_set, picture, structs
 from seq_samples import write_seq
 
@@ -76,6 +77,23 @@ def _jde(root: Path) -> None:
         label = root / name.replace("images", "labels_with_ids").replace(".jpg", ".txt")
         label.parent.mkdir(parents=True, exist_ok=True)
         label.write_text("0 1 0.5 0.5 0.25 0.5\n0 2 0.4 0.3 0.2 0.1\n")
+
+
+def _mots(root: Path) -> None:
+    _mot(root)
+    (root / "MOT17-09-SDP" / "gt" / "gt.txt").write_text(MOTS_GT)
+
+
+def _kitti_mots(root: Path) -> None:
+    for number in (0, 1):
+        picture(root / "image_02" / "0002" / f"{number:06d}.png", 96, 64)
+        save_mots(root / "instances" / "0002" / f"{number:06d}.png", label_map(number, (1001, 2001, 10000), (64, 96)))
+
+
+def _bitmasks(root: Path) -> None:
+    for number in (1, 2):
+        path = root / "labels" / "seg_track_20" / "bitmasks" / "train" / "a" / f"a-{number:07d}.png"
+        save_bitmask(path, label_map(number, (1, 300)), {1: (3, 4), 300: (1, 3)})
 
 
 def _mot_text(root: Path) -> None:
@@ -157,7 +175,7 @@ def _bdd_frames(root: Path, folder: str, labels: list[dict[str, Any]]) -> None:
 
 _LABEL = dict(id="7", category="car", attributes={"occluded": True}, box2d=dict(x1=1, y1=2, x2=11.5, y2=22))
 _POLYGON = dict(vertices=[[1, 2], [3, 4], [5, 6], [7, 8], [9, 20]], types="LCCLL", closed=True)
-_RLE = dict(size=[4, 6], counts=[3, 4, 5, 12])
+_RLE = dict(size=[720, 1280], counts=[3, 4, 5, 720 * 1280 - 12])
 
 
 def _tao(root: Path) -> None:
@@ -212,6 +230,8 @@ def _in(name: str) -> Callable[[Path], Path]:
 
 READERS = (
     _source("mot17", _mot, {"**/gt.txt": "text", "**/seqinfo.ini": "text"}),
+    _source("mots20", _mots, {"**/gt.txt": "text", "**/seqinfo.ini": "text"}, "check"),
+    _source("kitti-mots", _kitti_mots, {"**/instances/*/*.png": "binary"}, "check"),
     _source(
         "mot-text",
         _mot_text,
@@ -256,6 +276,7 @@ READERS = (
         ),
         {"**/*.json": "json"},
     ),
+    _source("bdd100k-seg-track", _bitmasks, {"**/*.png": "binary"}, tag="-bitmasks"),
     _source("tao", _tao, {"**/*.json": "json"}),
     _source("lvis-coco", _lvis, {"**/*.json": "json"}),
     _source("waymo", _waymo, {"**/*.parquet": "parquet"}),

@@ -20,6 +20,7 @@ from clmot_qd.datasets.converters.images import image_size
 from clmot_qd.datasets.converters.picture_lists import PictureList
 from clmot_qd.datasets.detections import read_detection_file
 from clmot_qd.datasets.mot_layout import find_sequences, list_frames
+from clmot_qd.datasets.mots_text import format_mots, read_mots
 from clmot_qd.evaluation.evaluate import evaluate_tracks
 from clmot_qd.evaluation.result_files import read_results, read_truth
 from clmot_qd.files import read_json, read_text
@@ -29,6 +30,9 @@ GT = "".join(
     f"{frame},{identity},{10 + frame},20.5,30,40.25,1,1,0.9\n" for frame in (1, 2, 3) for identity in (1, 2, 7)
 )
 GT15 = "".join(f"{frame},{identity},{10 + frame},20,30,40,1,-1,-1,-1\n" for frame in (1, 2, 3) for identity in (1, 2))
+#: Two objects and a region, each of some whole columns of 96 x 64 pixels.
+_MOTS = ((2001, 2, "P:P8P^5"), (2002, 2, "PX1Pd0PT4"), (10000, 10, "Ph3P2PV2"))
+MOTS_GT = "".join(f"{frame} {one} {label} 64 96 {runs}\n" for frame in (1, 2, 3) for one, label, runs in _MOTS)
 DET = "".join(f"{frame},-1,{10 + frame},20.5,30,40.25,0.{frame}\n" for frame in (1, 2, 3))
 RESULT = "".join(
     f"{frame},{identity},{11 + frame},21,30,40,0.9,-1,-1,-1\n" for frame in (1, 2, 3) for identity in (1, 2)
@@ -59,6 +63,16 @@ def mot_root(folder: Path) -> None:
     for number in (1, 2, 3):
         Image.new("RGB", (96, 64)).save(sequence / "img1" / f"{number:06d}.jpg")
     _file("MOT17-09-SDP.txt", RESULT)(folder / "results")
+
+
+def _mots(path: Path) -> None:
+    table = read_mots(path)
+    masks = table.masks
+    assert masks is not None
+    masks.iou(masks)
+    if len(masks) and masks.size[0] * masks.size[1] < 1 << 20:
+        masks[:1].bitmaps()
+    format_mots(table)
 
 
 def _sequences(folder: Path) -> None:
@@ -160,6 +174,7 @@ READERS = (
     _mot_file("mot-det", DET, mot_text.read_detections),
     _mot_file("mot-result", RESULT, mot_text.read_tracks),
     _mot_file("mot-blanks", GT.replace(",", " "), mot_text.read_ground_truth),
+    _mot_file("mots-gt", MOTS_GT, _mots),
     Reader("seqinfo", mot_root, _sequences, {"**/seqinfo.ini": "text"}),
     Reader("seqinfo-alone", _without_pictures, _sequences, {"**/seqinfo.ini": "text"}),
     Reader("mot-scoring", mot_root, _score, {"**/gt.txt": "text", "**/seqinfo.ini": "text", "results/*.txt": "text"}),

@@ -11,7 +11,7 @@ from mmengine.structures import InstanceData
 from pycocotools import mask as mask_api
 
 from clmot_qd.errors import InputError
-from clmot_qd.masks import RleMasks, make_disjoint
+from clmot_qd.masks import RleMasks, make_disjoint, make_frames_disjoint
 from clmot_qd.masks.checks import require_runs
 
 
@@ -38,6 +38,27 @@ def test_crops_and_bitmaps_are_encoded_as_pycocotools_does() -> None:
         expected = [mask_api.encode(np.asfortranarray(bitmap.astype(np.uint8)))["counts"] for bitmap in whole]
         assert list(RleMasks.of_bitmaps(whole).counts) == expected
         assert list(RleMasks.of_crops(crops, corners, whole.shape[1:]).counts) == expected
+
+
+def test_crops_are_the_bitmaps_within_the_boxes() -> None:
+    for whole, _, _ in pictures():
+        masks = RleMasks.of_bitmaps(whole)
+        found = masks.crops()
+        for bitmap, (crop, (left, top)), box in zip(whole, found, masks.boxes()):
+            assert [left, top, left + crop.shape[1], top + crop.shape[0]] == box.tolist()
+            assert np.array_equal(bitmap[top : top + crop.shape[0], left : left + crop.shape[1]], crop)
+        crops, corners = [crop for crop, _ in found], [corner for _, corner in found]
+        assert RleMasks.of_crops(crops, corners, masks.size).texts() == masks.texts()
+    assert masks[[]].crops() == []
+
+
+def test_crops_of_runs_that_nobody_needs() -> None:
+    """Files may have runs of no pixel."""
+    runs = [0, 0, 3, 0, 0, 2, 0, 4, 11]  # 20 pixels, columns of 4: on from 3 to 9
+    masks = RleMasks.of([mask_api.frPyObjects({"counts": runs, "size": [4, 5]}, 4, 5)["counts"]], (4, 5))
+    ((crop, corner),) = masks.crops()
+    assert corner == (0, 0)
+    assert np.array_equal(crop, masks.bitmaps()[0, :, :3])
 
 
 def test_pixels_areas_boxes_and_overlaps_are_those_of_the_bitmaps() -> None:
@@ -77,6 +98,20 @@ def test_disjoint_masks_are_painted_from_the_lowest_to_the_highest_score() -> No
     assert changed > 10
 
 
+def test_masks_of_a_video_are_disjoint_picture_by_picture() -> None:
+    rng = np.random.default_rng(8)
+    masks = RleMasks.of_bitmaps(rng.random((60, 9, 7)) < 0.5)
+    frames, scores = rng.integers(3, 20, 60), rng.random(60).round(1)
+    found = make_frames_disjoint(frames, masks, scores)
+    for frame in set(frames.tolist()):
+        rows = np.flatnonzero(frames == frame)
+        expected = make_disjoint(masks[rows], scores[rows])
+        assert found.masks[rows].texts() == expected.masks.texts()
+        assert found.trimmed[rows].tolist() == expected.trimmed.tolist()
+    assert found.trimmed.any()
+    assert len(make_frames_disjoint(frames[:0], masks[[]], scores[:0]).masks) == 0
+
+
 def test_compressed_runs_are_read_as_pycocotools_writes_them() -> None:
     rng = np.random.default_rng(7)
     for _ in range(200):
@@ -95,7 +130,8 @@ def test_they_are_a_field_of_instance_data_and_are_picked_like_arrays() -> None:
     found = InstanceData(scores=torch.tensor([0.1, 0.9, 0.5]), masks=masks)
     assert found[found.scores > 0.3].masks.texts() == masks.texts()[1:]
     assert InstanceData.cat([found, found]).masks.texts() == 2 * masks.texts()
-    assert masks[1] == {"size": [4, 5], "counts": masks.counts[1]} == list(masks)[1]
+    assert list(masks)[1] == {"size": [4, 5], "counts": masks.counts[1]}
+    assert masks[1] == {"size": [4, 5], "counts": masks.texts()[1]}, "as JSON has it"
     assert masks[::-1].texts() == masks.texts()[::-1]
     assert masks.shape == (3,)
 

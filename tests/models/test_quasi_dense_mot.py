@@ -290,6 +290,9 @@ def test_stock_trackers_that_need_other_parts_are_refused() -> None:
     with pytest.raises(InputError, match="QuasiDenseTracker works with a model that has 'track_head'"):
         build("centernet-embed", tracker=dict(type="QuasiDenseTracker"))
     build(tracker=dict(type="QuasiDenseTracker"))
+    with pytest.raises(InputError, match="SORTTracker works with a model that has 'reid'"):
+        build(tracker=dict(type="SORTTracker"))
+    build(tracker=dict(type="SORTTracker", reid=None))
 
 
 def test_public_detections_are_the_proposals() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from clmot_qd.datasets.mot_text import MotTable, make_table
 from clmot_qd.evaluation import GroundTruth, read_cocovid
+from clmot_qd.masks import RleMasks
 
 # Of one name, or of one part of a name with "/"; a colon could make a drive of it, which is refused.
 LETTERS = "aZ09 _-.,;'\"<>&=%#é中\u00a0\U0001f600{}()[]"
@@ -35,10 +37,10 @@ class Scene(NamedTuple):
 
 
 @st.composite
-def scenes(draw: st.DrawFn, classes_from: int = 0) -> Scene:
+def scenes(draw: st.DrawFn, classes_from: int = 0, classes_to: int = 1300) -> Scene:
     """1 to 3 videos of 1 to 4 frames, numbered as nothing else is, classes numbered from ``classes_from``."""
     videos = draw(st.lists(video_names, min_size=1, max_size=3, unique=True))
-    numbers = draw(st.lists(st.integers(classes_from, 1300), min_size=1, max_size=4, unique=True))
+    numbers = draw(st.lists(st.integers(classes_from, classes_to), min_size=1, max_size=4, unique=True))
     categories = dict(zip(draw(st.lists(names, min_size=len(numbers), max_size=len(numbers), unique=True)), numbers))
     content: dict[str, Any] = {
         "categories": [{"id": number, "name": name} for name, number in categories.items()],
@@ -67,6 +69,22 @@ def tables(draw: st.DrawFn, frames: list[int], classes: list[int]) -> MotTable:
     values = np.array(rows, dtype=np.float64).reshape(-1, 6)
     where = np.array(places, dtype=np.int64).reshape(-1, 2)
     return make_table(where[:, 0], where[:, 1], values[:, :4], values[:, 4], values[:, 5].astype(np.int64))
+
+
+@st.composite
+def scenes_with_masks(draw: st.DrawFn) -> Scene:
+    """The same with small pictures of one size in a video and a mask for every row; some are empty, some overlap."""
+    scene = draw(scenes(classes_to=200))
+    for video in scene.content["videos"]:
+        size = draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
+        for image in scene.content["images"]:
+            if image["video_id"] == video["id"]:
+                image.update(height=size[0], width=size[1])
+        table = scene.tracks[video["name"]]
+        rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+        bitmaps = rng.random((len(table), *size)) < rng.choice([0, 0.2, 0.6, 1], (len(table), 1, 1))
+        scene.tracks[video["name"]] = replace(table, masks=RleMasks.of_bitmaps(bitmaps))
+    return scene
 
 
 def in_order(table: MotTable) -> MotTable:

@@ -12,12 +12,13 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given
-from tables import Scene, coordinates, in_order, names, scenes, sides, tables, video_names
+from tables import Scene, coordinates, in_order, names, scenes, scenes_with_masks, sides, tables, video_names
 
 from clmot_qd.datasets.detections import CacheFolder, VideoDetections, read_cache, read_detection_file, write_cache
 from clmot_qd.datasets.mot_text import MotTable, format_tracks, make_table, read_tracks, write_tracks
 from clmot_qd.evaluation.formats import FORMATS, detect_format, read_predictions
 from clmot_qd.evaluation.result_files import read_results, write_results
+from clmot_qd.masks import RleMasks
 
 # Files keep five decimals, and no side thinner than that.
 DECIMALS = 1e-5
@@ -44,7 +45,7 @@ def test_mot_text(table: MotTable) -> None:
         assert format_tracks(again) == text  # what was read is written the same
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", [name for name, form in FORMATS.items() if not form.of_masks])
 @given(scene=scenes())
 def test_result_files(name: str, scene: Scene) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -78,6 +79,64 @@ def test_a_folder_of_bdd100k(scene: Scene) -> None:
         found = read_predictions(Path(folder, "out"), truth, "bdd100k")
         for video, table in scene.tracks.items():
             assert_same(found[video], table)
+
+
+def assert_same_masks(found: MotTable, expected: MotTable) -> None:
+    """Frames, identities, classes and every bit of the masks, whatever the order of the rows."""
+    one, two = in_order(found), in_order(expected)
+    np.testing.assert_array_equal(one.frames, two.frames)
+    np.testing.assert_array_equal(one.ids, two.ids)
+    np.testing.assert_array_equal(one.class_ids, two.class_ids)
+    assert one.masks is not None
+    assert two.masks is not None
+    assert (one.masks.size, one.masks.texts()) == (two.masks.size, two.masks.texts())
+
+
+@pytest.mark.parametrize("name", ["bdd100k", "cocovid"])
+@given(scene=scenes_with_masks())
+def test_json_with_masks(name: str, scene: Scene) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        truth = scene.write(Path(folder, "ann.json"))
+        FORMATS[name].write(Path(folder, "out.json"), truth, scene.tracks)
+        found = read_predictions(Path(folder, "out.json"), truth, name)
+        if any(map(len, scene.tracks.values())):
+            assert detect_format(Path(folder, "out.json")) == name
+            for video, table in scene.tracks.items():
+                assert_same(found[video], table)
+                assert_same_masks(found[video], table)
+
+
+def without_overlaps(table: MotTable) -> MotTable:
+    """Paint each frame from the lowest to the highest score, and leave out what has no pixel."""
+    assert table.masks is not None
+    bitmaps = table.masks.bitmaps()
+    for frame in set(table.frames.tolist()):
+        rows = np.flatnonzero(table.frames == frame)
+        owner = np.full(table.masks.size, -1)
+        for row in rows[np.argsort(-table.scores[rows], kind="stable")[::-1]]:
+            owner[bitmaps[row]] = row
+        for row in rows:
+            bitmaps[row] = owner == row
+    return replace(table, masks=RleMasks.of_bitmaps(bitmaps)).select(bitmaps.any(axis=(1, 2)))
+
+
+@pytest.mark.parametrize(("name", "lowest", "highest"), [("mots", 0, 1_000_000), ("bdd100k-bitmasks", 1, 65_535)])
+@given(scene=scenes_with_masks())
+def test_formats_of_masks(name: str, lowest: int, highest: int, scene: Scene) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        truth = scene.write(Path(folder, "ann.json"))
+        FORMATS[name].write(Path(folder, "out"), truth, scene.tracks)
+        found = read_predictions(Path(folder, "out"), truth, name)
+        assert set(found) == set(scene.tracks)
+        for video, table in scene.tracks.items():
+            expected = without_overlaps(table)
+            if len(expected) and not lowest <= expected.ids.min() <= expected.ids.max() <= highest:
+                expected = replace(expected, ids=np.unique(expected.ids, return_inverse=True)[1] + 1)
+            assert_same_masks(found[video], expected)
+        FORMATS[name].write(Path(folder, "again"), truth, found)
+        again = read_predictions(Path(folder, "again"), truth, name)
+        for video, table in found.items():
+            assert_same_masks(again[video], table)  # what was read is written the same
 
 
 one = st.tuples(st.integers(1, 30), coordinates, coordinates, sides, sides, st.floats(0, 1), st.integers(0, 2))

@@ -1,9 +1,10 @@
-"""A box stays where its object is in the picture, and with its id, through every step and any sequence of them."""
+"""A box and a mask stay where their object is in the picture, and with its id, through any sequence of steps."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from mmcv.transforms import Compose
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import BaseBoxes
 from mmengine.registry import init_default_scope
-from pictures import GROUND, Scene, find_box, scenes, seed_everything
+from pictures import GROUND, INK, Scene, find_box, scenes, seed_everything
 
 import clmot_qd  # noqa: F401 (registers the steps)
+from clmot_qd.datasets.transforms.object_masks import ObjectMasks
 from clmot_qd.geometry import boxes_to_network, boxes_to_original
 from clmot_qd.models.heads.center_embed_head import decode_centers
 from clmot_qd.models.heads.center_targets import locate_centers
@@ -147,6 +149,62 @@ def test_two_views_show_the_same_objects_under_the_same_ids(
         result = {name: values[view] for name, values in results.items()}
         uncut = whole(start[view]) & whole(result) if len(steps) < 2 else set()
         check(result, uncut, TURNED_SIDE if turns else SIDE)
+
+
+def masked(scene: Scene) -> dict[str, Any]:
+    """A frame whose channels show a mask each, in ink or not at all: the box without its upper left quarter."""
+    frame = scene.frame()
+    bitmaps = (np.moveaxis(frame["img"], 2, 0)[: len(scene.boxes)] >= GROUND + INK / 2).astype(np.uint8)
+    for bitmap, (x1, y1, x2, y2) in zip(bitmaps, scene.boxes):
+        bitmap[: max(0, round((y1 + y2) / 2)), : max(0, round((x1 + x2) / 2))] = 0
+    channels = [*bitmaps, *np.zeros((3 - len(bitmaps), *scene.size), np.uint8)]
+    frame.update(
+        img=np.ascontiguousarray(GROUND + INK * np.stack(channels, axis=2)),
+        gt_masks=ObjectMasks(bitmaps, *bitmaps.shape[1:]),
+    )
+    return ignored(frame)
+
+
+def ignored(frame: dict[str, Any]) -> dict[str, Any]:
+    return TRANSFORMS.build(dict(type="IgnoreEmptyMasks"))(frame)
+
+
+def check_masks(frame: dict[str, Any], steps: list[dict[str, Any]]) -> None:
+    """Each mask is where its channel's ink is, but for a pixel at the border for each step that scales."""
+    ids, masks = frame["gt_instances_ids"], frame["gt_masks"].masks
+    assert len(masks) == len(ids) == len(boxes_of(frame))
+    assert masks.shape[1:] == frame["img"].shape[:2] == (frame["gt_masks"].height, frame["gt_masks"].width)
+    np.testing.assert_array_equal(frame["gt_bboxes_labels"], (ids - 1) * 10)
+    np.testing.assert_array_equal(frame["gt_ignore_flags"] | (ids % 2 == 0), ~masks.any(axis=(1, 2)) | (ids % 2 == 0))
+    scaling = sum(step["type"] not in ("TrackRandomFlip", "RandomCrop") for step in steps)
+    for identity, mask in zip(ids.tolist(), masks):
+        ink = (frame["img"][..., identity - 1] >= GROUND + INK / 2).astype(np.uint8)
+        grown, shrunk = (how(ink, np.ones((3, 3)), iterations=scaling) for how in (cv2.dilate, cv2.erode))
+        assert (mask <= grown).all()
+        assert (mask >= shrunk).all()
+        if scaling == 1:
+            border = np.count_nonzero(cv2.morphologyEx(ink, cv2.MORPH_GRADIENT, np.ones((3, 3))))
+            assert np.count_nonzero(mask != ink) <= 2 + 0.4 * border
+
+
+@given(scene=scenes(), steps=st.lists(st.one_of(*STEPS.values()), min_size=1, max_size=3), seed=seeds)
+def test_a_mask_stays_on_its_pixels(scene: Scene, steps: list[dict[str, Any]], seed: int) -> None:
+    seed_everything(seed)
+    frame = masked(scene)
+    for step in steps:
+        frame = TRANSFORMS.build(step)(frame)
+    check_masks(ignored(frame), steps)
+
+
+@given(scene=scenes(), steps=several, seed=seeds, mirror=st.booleans())
+def test_so_it_does_in_two_views(scene: Scene, steps: list[dict[str, Any]], seed: int, mirror: bool) -> None:
+    seed_everything(seed)
+    views = TRANSFORMS.build(dict(type="WithinFrameTwoView", mirror_ref=mirror))(masked(scene))
+    for view in range(2):
+        frame = {name: values[view] for name, values in views.items()}
+        for step in steps:
+            frame = TRANSFORMS.build(step)(frame)
+        check_masks(ignored(frame), steps)
 
 
 @given(

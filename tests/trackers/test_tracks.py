@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from clmot_qd.masks import RleMasks
 from clmot_qd.trackers import Tracks
 from clmot_qd.trackers.detections import parse_detections
 
@@ -49,3 +50,17 @@ def test_of_detections_with_ids() -> None:
     np.testing.assert_allclose(tracks.scores, [0.8, 0.5])
     assert tracks.labels.tolist() == [4, 1]
     assert tracks.bboxes.dtype == tracks.scores.dtype == np.float32
+
+
+def test_masks_are_decoded_for_supervision() -> None:
+    bitmaps = np.zeros((3, 4, 5), dtype=bool)
+    bitmaps[[0, 1], 2, 3] = True
+    tracks = Tracks(**columns(3), masks=RleMasks.of_bitmaps(bitmaps))
+    found = tracks.to_supervision()
+    assert found.mask is not None
+    assert found.mask.dtype == bool
+    np.testing.assert_array_equal(found.mask, bitmaps)
+    nobody = tracks.select(np.array([], dtype=int)).to_supervision()
+    assert nobody.mask is not None
+    assert nobody.mask.shape == (0, 4, 5)
+    assert Tracks(**columns(3)).to_supervision().mask is None

@@ -1,4 +1,4 @@
-"""BDD100K: detection (of 2020 and of the first release), box tracking, segmentation tracking."""
+"""BDD100K: detection (of 2020 and of the first release), box and segmentation tracking, instance segmentation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from textwrap import fill
 
+from clmot_qd.datasets.converters.bdd100k_bitmasks import is_folder_of_bitmasks, read_bitmask_frames
 from clmot_qd.datasets.converters.catalogue import DataSet, Option
 from clmot_qd.datasets.converters.report import Report
 from clmot_qd.datasets.converters.scalabel import Scalabel, number_in_name
@@ -46,6 +47,7 @@ class Task:
         images: Where the pictures are.
         classes: Of which objects may be; numbered from 1.
         published: What there is of each split.
+        bitmasks: Labels may be PNG files.
     """
 
     title: str
@@ -54,6 +56,7 @@ class Task:
     images: str
     classes: Sequence[str]
     published: Mapping[str, Counts]
+    bitmasks: bool = False
 
 
 def open_bdd100k(
@@ -75,7 +78,7 @@ def open_bdd100k(
         report: Where remarks go.
         task: One of the values of :data:`TASKS`.
         split: ``train``, ``val`` or ``test``.
-        labels: JSON file or folder of such, wherever it is; None looks at the usual places.
+        labels: JSON file or folder of such or of bitmasks, wherever it is; None looks at the usual places.
         unlabelled: Take all pictures, without labels, as of the test set.
 
     Raises:
@@ -85,7 +88,8 @@ def open_bdd100k(
     if unlabelled:
         frames = _pictures(require_folder(images, "the pictures"), task.how.videos)
     else:
-        frames = task.how.read(_find(Path(root), task, split) if labels is None else _existing(Path(labels)), report)
+        place = _find(Path(root), task, split) if labels is None else _existing(Path(labels))
+        frames = _read_labels(place, task, report)
     return Source(
         title=f"{task.title} {split}",
         categories={name: number for number, name in enumerate(task.classes, start=1)},
@@ -95,6 +99,14 @@ def open_bdd100k(
         outside="keep",
         published=task.published.get(split) if labels is None else None,
     )
+
+
+def _read_labels(path: Path, task: Task, report: Report) -> Iterator[Frame]:
+    if is_folder_of_bitmasks(path):
+        if not task.bitmasks:
+            raise InputError(f"{path}: PNG files; only bdd100k-seg-track and bdd100k-ins-seg have labels as bitmasks")
+        return read_bitmask_frames(path, CLASSES, task.how.videos, report)
+    return task.how.read(path, report)
 
 
 def _find(root: Path, task: Task, split: str) -> Path:
@@ -162,13 +174,27 @@ TASKS: Mapping[str, Task] = {
     "bdd100k-seg-track": Task(
         title="BDD100K segmentation tracking",
         how=_read(videos=True),
-        labels=("labels/seg_track_20/rles/{split}", "labels/seg_track_20/polygons/{split}"),
+        labels=tuple(f"labels/seg_track_20/{form}/{{split}}" for form in ("rles", "bitmasks", "polygons")),
+        bitmasks=True,
         images="images/seg_track_20/{split}",
         classes=(*CLASSES, *IGNORED),
         published={
             "train": Counts(videos=154, origin="QDTrack, section 4.6"),
             "val": Counts(videos=32, origin="QDTrack, section 4.6"),
         },
+    ),
+    "bdd100k-ins-seg": Task(
+        title="BDD100K instance segmentation",
+        how=_read(videos=False),
+        labels=(
+            "labels/ins_seg/rles/ins_seg_{split}.json",
+            "labels/ins_seg/bitmasks/{split}",
+            "labels/ins_seg/polygons/ins_seg_{split}.json",
+        ),
+        bitmasks=True,
+        images="images/10k/{split}",
+        classes=(*CLASSES, *IGNORED),
+        published={},
     ),
 }
 
@@ -184,13 +210,20 @@ Older names of them are understood: person, bike, motor.
 {more}
 """.strip()
 _IDS = 'The ids of labels become "instance_id"; frames without labels are kept. Boxes: x1, y1, x2 - x1, y2 - y1.'
+_OUTLINES = (
+    'Outlines become "segmentation": masks as they stand, polygons with 8 straight pieces for each Bezier curve.\n'
+    "Without box2d the box is that of the outline.{parts}\n"
+    "Bitmasks are PNG files, bitmasks/SPLIT/{name}: R is the class, G the attributes, 256 * B + A\n"
+    'the id. In them "other person" is a pedestrian with the bit "ignore", "other vehicle" a car, "trailer" a truck.\n'
+    "Masks are of the size of the picture. BDD100K's tools score with bitmasks or rles."
+)
+_NO_IDS = 'Ids mean nothing here: no "instance_id".'
 _MORE = {
-    "bdd100k-det": 'Ids mean nothing here: no "instance_id". Lanes and drivable areas are passed over. Boxes: x1, y1, '
-    "x2 - x1, y2 - y1.",
+    "bdd100k-det": f"{_NO_IDS} Lanes and drivable areas are passed over. Boxes: x1, y1, x2 - x1, y2 - y1.",
     "bdd100k-track": _IDS,
     "bdd100k-seg-track": f"{_IDS}\n"
-    'Outlines become "segmentation": masks as they stand, polygons with 8 straight pieces for each Bezier curve.\n'
-    "Without box2d the box is that of the outline. Polygons of one id in a frame are parts of one object.",
+    + _OUTLINES.format(name="VIDEO/VIDEO-0000001.png", parts=" Polygons of one id in a frame are parts of one object."),
+    "bdd100k-ins-seg": f"{_NO_IDS}\n" + _OUTLINES.format(name="NAME.png", parts=""),
 }
 
 
@@ -212,7 +245,7 @@ def _data_set(name: str, task: Task) -> DataSet:
         open_source=partial(open_bdd100k, task=task),
         options=(
             Option("--split", {"default": "train", "choices": SPLITS, "help": "default: %(default)s"}),
-            Option("--labels", {"metavar": "PATH", "help": "JSON file or folder of labels, if it is elsewhere"}),
+            Option("--labels", {"metavar": "PATH", "help": "JSON file or folder of labels, if they are elsewhere"}),
             Option("--unlabelled", {"action": "store_true", "help": "all pictures, without labels: for the test set"}),
         ),
     )

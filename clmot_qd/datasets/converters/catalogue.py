@@ -12,6 +12,7 @@ from clmot_qd.datasets.converters.source import Source
 #: Modules of this package; their data sets are listed in this order.
 MODULES = (
     "mot",
+    "mots",
     "mot_text_folder",
     "jde_text",
     "coco",

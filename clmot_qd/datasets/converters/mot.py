@@ -86,8 +86,8 @@ def _frames(
 ) -> Iterator[Frame]:
     for sequence, frames in zip(sequences, pictures):
         labels = _labels(sequence, frames, report)
-        frames = _with_missing(frames, labels)
-        first, last = _half(sequence, len(frames), split)
+        frames = with_missing(frames, labels)
+        first, last = half_of(sequence.folder, len(frames), split)
         rows = labels.by_frame()
         for index, picture in enumerate(frames):
             mine = rows_of(rows, picture.number)
@@ -105,10 +105,6 @@ def _frames(
 
 
 def _labels(sequence: MotSequence, frames: Sequence[Picture], report: Report) -> LabelRows:
-    """Return the rows of the frames from the first image to the last.
-
-    Parts of sequences are distributed with the ground truth of the whole.
-    """
     path = sequence.ground_truth
     if not path.exists():
         report.note("kept", "video without gt/gt.txt, its frames alone", str(sequence.folder))
@@ -117,27 +113,42 @@ def _labels(sequence: MotSequence, frames: Sequence[Picture], report: Report) ->
     labels = read_label_rows(path, report)
     if not len(labels):
         report.note("kept", "video without a box in gt/gt.txt", str(path))
+    return within(labels, frames, report)
+
+
+def within(labels: LabelRows, frames: Sequence[Picture], report: Report) -> LabelRows:
+    """Return the rows of the frames from the first image to the last.
+
+    Parts of sequences are distributed with the ground truth of the whole.
+
+    Raises:
+        InputError: There are rows, but none of these.
+    """
     numbers = labels.table.frames
     outside = (numbers < frames[0].number) | (numbers > frames[-1].number)
     if len(labels) and outside.all():
         span = f"images {frames[0].number} to {frames[-1].number}"
-        raise InputError(f"{path}: no row belongs to {span} of {sequence.image_folder}; check both")
+        raise InputError(f"{labels.path}: no row belongs to {span} of {frames[0].path.parent}; check both")
     return labels.without(outside, "row of a frame before the first or after the last picture", report)
 
 
-def _with_missing(frames: list[Picture], labels: LabelRows) -> list[Picture]:
+def with_missing(frames: list[Picture], labels: LabelRows) -> list[Picture]:
     """Return the frames with those that have rows but no image between others: whether that matters is judged later."""
     numbers = [frame.number for frame in frames]
     missing = [missing_frame(frames, int(number)) for number in np.setdiff1d(labels.table.frames, numbers)]
     return sorted([*frames, *missing], key=lambda frame: frame.number) if missing else frames
 
 
-def _half(sequence: MotSequence, frames: int, split: Split) -> tuple[int, int]:
-    """Return the first frame to take and the one after the last."""
+def half_of(folder: Path, frames: int, split: Split) -> tuple[int, int]:
+    """Return the first frame to take of so many in a folder, and the one after the last.
+
+    Raises:
+        InputError: None would be taken.
+    """
     middle = frames // 2 + 1
     first, last = {"all": (0, frames), "first-half": (0, middle), "second-half": (middle, frames)}[split]
     if first >= frames:
-        raise InputError(f"{sequence.folder}: {frames} frames leave none for the {split}; leave the sequence out")
+        raise InputError(f"{folder}: {frames} frames leave none for the {split}; leave the sequence out")
     return first, last
 
 

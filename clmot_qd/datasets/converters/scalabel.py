@@ -128,7 +128,7 @@ class _Parser:
         name = self._name(entry, place)
         place = f"{self.file}: {name}"
         width, height = _size(entry.get("size"), self.head.size, place)
-        frame = Frame(name, width, height, self._boxes(entry, place), place=place)
+        frame = Frame(name, width, height, self._boxes(entry, (width, height), place), place=place)
         if self.how.videos:
             frame.video = self.head.video_of(entry, place)
             frame.file_name = name if "/" in name else f"{frame.video}/{name}"
@@ -142,11 +142,13 @@ class _Parser:
             raise InputError(f"{place}: name is {name!r}, not that of a picture")
         return name if PurePosixPath(name).suffix else f"{name}.jpg"
 
-    def _boxes(self, entry: dict[str, Any], place: str) -> list[Box]:
+    def _boxes(self, entry: dict[str, Any], size: Size, place: str) -> list[Box]:
         labels = entry.get("labels") or entry.get("objects") or []
         if not isinstance(labels, list):
             raise InputError(f"{place}: labels is a {type(labels).__name__}, not a list")
         boxes = [box for index, label in enumerate(labels) for box in self._box(label, f"{place}: label {index}")]
+        for box in boxes:
+            _require_size(box, size)
         return list(join_parts(boxes))
 
     def _box(self, label: Any, place: str) -> Iterator[Box]:
@@ -180,6 +182,14 @@ class _Parser:
             self.report.note("kept", "label without an id, its box without identity", place)
             return None
         return str(label["id"])
+
+
+def _require_size(box: Box, size: Size) -> None:
+    """Check that a mask is one of the picture."""
+    outline = box.fields.get("segmentation")
+    if isinstance(outline, dict) and tuple(outline["size"]) != size[::-1]:
+        what = f"rle.size is {outline['size']}, but {[size[1], size[0]]} is height and width of the picture"
+        raise InputError(f"{box.place}: {what}; encode the mask in pixels of the picture")
 
 
 def _entries(file: Path) -> Entries:

@@ -134,7 +134,7 @@ def _mask(rle: Any, place: str) -> dict[str, Any]:
         raise InputError(f"{place}: rle.counts is {type(counts).__name__}, no text")
     height, width = size
     require_size(height, width, f"{place}: rle")
-    require_runs(counts, height, width, f"{place}: rle")
+    require_runs(counts, height, width, f"{place}: rle", fill=True)
     if isinstance(counts, list):
         counts = mask_api.frPyObjects({"counts": counts, "size": size}, *size)["counts"].decode()
     return {"size": size, "counts": counts}

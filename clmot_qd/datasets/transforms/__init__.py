@@ -1,8 +1,9 @@
-"""Pipeline steps: load a frame, two views of it or a reference beside it, jitter, letterbox, warp, given boxes."""
+"""Pipeline steps: load a frame and masks, two views or a reference beside it, jitter, letterbox, warp, given boxes."""
 
 from .colour import ColourJitterHSV
 from .letterbox import Letterbox
 from .load_frame import LoadFrame
+from .load_masks import IgnoreEmptyMasks, LoadTrackMasks
 from .public_detections import LoadPublicDetections
 from .random_affine import TrackRandomAffine
 from .random_flip import TrackRandomFlip
@@ -11,9 +12,11 @@ from .two_view import SingleView, WithinFrameTwoView
 
 __all__ = [
     "ColourJitterHSV",
+    "IgnoreEmptyMasks",
     "Letterbox",
     "LoadFrame",
     "LoadPublicDetections",
+    "LoadTrackMasks",
     "ReferenceFrame",
     "RequireCommonObject",
     "SingleView",

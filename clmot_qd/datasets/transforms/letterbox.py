@@ -10,6 +10,7 @@ from mmdet.structures.bbox import autocast_box_type
 from clmot_qd.letterbox import letterbox_shape, put_into_letterbox
 
 from .homography import record_homography
+from .object_masks import ObjectMasks, ignore_empty
 
 
 @TRANSFORMS.register_module()
@@ -20,10 +21,11 @@ class Letterbox(BaseTransform):
     Boxes move with exactly the scale and the whole-pixel margins of the picture; the release moves them by the
     unrounded margin (3.5 where the picture moves 3 pixels), half a pixel off. Interpolation is INTER_AREA, as released.
 
-    Writes ``img``, ``img_shape``, ``gt_bboxes`` (if any), ``scale_factor`` = (w_scale, h_scale), ``pad_param`` =
-    (top, bottom, left, right) and ``homography_matrix``. :func:`clmot_qd.geometry.boxes_to_original` undoes it from
-    ``scale_factor`` and ``pad_param`` (name 'pad_param' in the ``meta_keys`` of ``PackTrackInputs``). Boxes are
-    neither clipped nor dropped.
+    Writes ``img``, ``img_shape``, ``gt_bboxes`` and ``gt_masks`` (if any), ``scale_factor`` = (w_scale, h_scale),
+    ``pad_param`` = (top, bottom, left, right) and ``homography_matrix``.
+    :func:`clmot_qd.geometry.boxes_to_original` undoes it from ``scale_factor`` and ``pad_param`` (name 'pad_param' in
+    the ``meta_keys`` of ``PackTrackInputs``). Boxes are neither clipped nor dropped; an object so small that no pixel
+    of its mask is left is set to ignored.
 
     Args:
         scale: (width, height) of the result, pixels.
@@ -46,10 +48,14 @@ class Letterbox(BaseTransform):
         results["scale_factor"] = shape.scale_factor
         results["pad_param"] = shape.pad_param
         (w_scale, h_scale), (top, _, left, _) = shape.scale_factor, shape.pad_param
-        record_homography(results, np.array([[w_scale, 0.0, left], [0.0, h_scale, top], [0.0, 0.0, 1.0]]))
+        matrix = np.array([[w_scale, 0.0, left], [0.0, h_scale, top], [0.0, 0.0, 1.0]])
+        record_homography(results, matrix)
         if results.get("gt_bboxes") is not None:
             results["gt_bboxes"].rescale_(shape.scale_factor)
             results["gt_bboxes"].translate_((left, top))
+        if results.get("gt_masks") is not None:
+            results["gt_masks"] = ObjectMasks.of(results["gt_masks"]).warp(matrix, *results["img_shape"])
+            ignore_empty(results)
         return results
 
     def __repr__(self) -> str:

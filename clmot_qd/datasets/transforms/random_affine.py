@@ -8,11 +8,10 @@ from mmdet.datasets.transforms import RandomAffine
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import autocast_box_type
 
-from clmot_qd.errors import InputError
-
 from .homography import about, record_homography
+from .object_masks import ObjectMasks, ignore_empty
 
-PER_OBJECT_KEYS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags", "gt_instances_ids")
+PER_OBJECT_KEYS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags", "gt_instances_ids", "gt_masks")
 
 
 @TRANSFORMS.register_module()
@@ -27,6 +26,8 @@ class TrackRandomAffine(RandomAffine):
       corner, where 5 degrees alone move the far corner by 109 pixels;
     * boxes that became too small, too thin or mostly cut off are dropped (release: lib/utils/image.py), and so are
       boxes whose centre lies outside the image; the parent keeps every box that touches it;
+    * masks move with the picture; the parent leaves them where they were. An object of which no pixel is left in the
+      image, though its box is, is set to ignored;
     * pixels and boxes move by the same continuous map; the parent warps pixel indices by the matrix of the boxes, up
       to a quarter of a pixel apart at scale 0.5.
 
@@ -79,8 +80,6 @@ class TrackRandomAffine(RandomAffine):
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
         """Warp ``img`` and the objects, filter the objects, compose ``homography_matrix``."""
-        if "gt_masks" in results:
-            raise InputError("TrackRandomAffine: moves boxes only, no masks: load annotations with with_mask=False")
         height, width = results["img"].shape[:2]
         # The parent's draw is decorated with cache_randomness: overriding it would break share_random_params=True, so
         # its matrix is re-centred here.
@@ -101,8 +100,11 @@ class TrackRandomAffine(RandomAffine):
             boxes.clip_((height, width))
         kept = self._keep(boxes.tensor.numpy(), areas_before, height, width)
         for key in PER_OBJECT_KEYS:
-            if key in results:
+            if results.get(key) is not None:
                 results[key] = results[key][kept]
+        if results.get("gt_masks") is not None:
+            results["gt_masks"] = ObjectMasks.of(results["gt_masks"]).warp(matrix, height, width)
+            ignore_empty(results)
 
     def _keep(self, boxes: np.ndarray, areas_before: np.ndarray, height: int, width: int) -> np.ndarray:
         """Which warped boxes (n, 4) xyxy stay, (n,) bool."""

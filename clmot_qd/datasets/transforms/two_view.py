@@ -37,8 +37,9 @@ class WithinFrameTwoView(BaseTransform):
     Input: one frame with ``img`` (H, W, 3), ``gt_bboxes`` (n, 4), ``gt_bboxes_labels``, ``gt_ignore_flags``, either
     flat (mmdet's image data sets) or as lists of length 1 (a video data set after ``BaseFrameSample``).
     Output: every key is a list ``[key, ref]``; ``key_frame_flags`` = [True, False]; ``gt_bboxes`` are numpy float32
-    arrays, since ``PackTrackInputs`` takes no ``HorizontalBoxes``; ``gt_instances_ids`` (n,) int64. The views share no
-    memory. Put the rest of the pipeline into ``TransformBroadcaster(share_random_params=False, transforms=[...])``.
+    arrays, since ``PackTrackInputs`` takes no ``HorizontalBoxes``; ``gt_instances_ids`` (n,) int64; ``gt_masks`` if
+    they were loaded. The views share no memory. Put the rest of the pipeline into
+    ``TransformBroadcaster(share_random_params=False, transforms=[...])``.
 
     Args:
         mirror_ref: flip the reference view. False leaves the two views to the steps that follow.
@@ -63,9 +64,9 @@ class WithinFrameTwoView(BaseTransform):
             key["gt_instances_ids"] = loaded_identities(key, type(self).__name__)
         else:
             key["gt_instances_ids"] = np.arange(1, len(key["gt_bboxes"]) + 1, dtype=np.int64)
-        image = key.pop("img")  # not copied twice: mirroring copies it
-        ref = {**copy.deepcopy(key), "img": image if self.mirror_ref else image.copy()}
-        key["img"] = image
+        pixels = {name: key.pop(name) for name in ("img", "gt_masks") if name in key}  # mirroring copies them
+        ref = {**copy.deepcopy(key), **(pixels if self.mirror_ref else copy.deepcopy(pixels))}
+        key.update(pixels)
         if self.mirror_ref:
             self._mirror(ref)
         return collate_views([key, ref])

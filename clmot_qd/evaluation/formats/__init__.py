@@ -1,4 +1,4 @@
-"""Result formats: MOT text, BDD100K, TAO and CocoVID, each with ``write`` and ``read``."""
+"""Result formats, each with ``write`` and ``read``: MOT and MOTS text, BDD100K and its bitmasks, TAO, CocoVID."""
 
 from .registry import FORMATS, ResultFormat, detect_format, read_predictions, write_results_in
 

@@ -1,35 +1,40 @@
-"""BDD100K's result file (Scalabel frames): ``name, videoName, frameIndex, labels[id, category, score, box2d]``.
+"""BDD100K's result file (Scalabel frames): ``name, videoName, frameIndex, labels[id, category, score, box2d, rle]``.
 
-Source: doc/source/evaluate.rst of https://github.com/bdd100k/bdd100k, "Multiple Object Tracking". All videos may stand
-in one file, or each in one of its own. Every frame is listed, also where nothing was found.
+Source: doc/source/evaluate.rst of https://github.com/bdd100k/bdd100k, "Multiple Object Tracking" and, for ``rle`` (of
+tracks with masks), "Segmentation Tracking". All videos may stand in one file, or each in one of its own. Every frame is
+listed, also where nothing was found.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from itertools import accumulate
+from itertools import accumulate, repeat
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import IntArray, MotTable, PathLike
+from clmot_qd.datasets.mot_text import FloatArray, IntArray, MotTable, PathLike
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.coco_lists import image_rows
-from clmot_qd.evaluation.formats.entries import Entries, by_sequence
+from clmot_qd.evaluation.formats.entries import Entries
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
+from clmot_qd.evaluation.formats.mask_column import MaskColumn, read_masks
+from clmot_qd.evaluation.formats.masks import check_size, rle_texts
+from clmot_qd.evaluation.formats.sequences import by_sequence
 from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_array
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.evaluation.result_files import result_path
 from clmot_qd.files import read_json
-from clmot_qd.geometry import with_area, xywh_to_xyxy
+from clmot_qd.geometry import with_area, xywh_to_xyxy, xyxy_to_xywh
 
 
 def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
     """Write one file if ``path`` ends in ``.json``, else a folder with ``VIDEO.json`` for each video.
 
     Raises:
-        InputError: A prediction has no class or frame of the annotation file, or that has no ``file_name``.
+        InputError: A prediction has no class or frame of the annotation file, or a mask of another size than its image;
+            or the annotation file has no ``file_name``.
     """
     index = read_image_index(truth)
     videos = (_video_lines(path, truth, index, name, tracks.get(name)) for name in index.sequences)
@@ -47,11 +52,10 @@ def _video_lines(
     labels: dict[int, list[str]] = {row: [] for row in rows.tolist()}
     if table is not None:
         check_writable(path, truth, sequence, table)
+        check_size(path, index, sequence, table)
         for row, label in zip(image_rows(index, sequence, table).tolist(), _label_texts(truth, table)):
             labels[row].append(label)
-    nameless = next((row for row in labels if not index.names[row]), None)
-    if nameless is not None:
-        raise InputError(f"{index.source}: image {index.ids[nameless]} has no file_name, which BDD100K's files need")
+    index.require_names(sequence)
     video = json.dumps(sequence)
     return [
         f'{{"videoName": {video}, "name": {json.dumps(index.names[row])}, "frameIndex": {index.frame_indices[row]}, '
@@ -64,16 +68,18 @@ def _label_texts(truth: GroundTruth, table: MotTable) -> Iterator[str]:
     categories = {number: json.dumps(name) for name, number in truth.categories.items()}
     corners = xywh_to_xyxy(with_area(table.bboxes))
     columns = (table.ids.tolist(), table.class_ids.tolist(), table.scores.tolist(), rounded(corners))
-    for identity, number, score, (x1, y1, x2, y2) in zip(*columns):
+    ends = repeat("}") if table.masks is None else (f', "rle": {text}}}' for text in rle_texts(table.masks))
+    for identity, number, score, (x1, y1, x2, y2), end in zip(*columns, ends):
         box = f'{{"x1": {x1}, "y1": {y1}, "x2": {x2}, "y2": {y2}}}'
-        yield f'{{"id": "{identity}", "category": {categories[number]}, "score": {score!r}, "box2d": {box}}}'
+        yield f'{{"id": "{identity}", "category": {categories[number]}, "score": {score!r}, "box2d": {box}{end}'
 
 
 def read(path: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
     """Read one table for each sequence from a file or a folder of files; other videos' files are left alone.
 
     A frame is found by the last part of its ``name``, or without it by ``frameIndex`` (``index`` in older files). A
-    file without ``videoName`` is about the video it is named after. A label without ``score`` gets 1.
+    file without ``videoName`` is about the video it is named after. A label without ``score`` gets 1. Where labels have
+    ``rle`` and no ``box2d``, the box is that around the mask.
 
     Raises:
         InputError: A file is malformed, or names a frame, a video or a class that the annotation file does not have.
@@ -98,19 +104,34 @@ def _read_file(path: PathLike, truth: GroundTruth, index: ImageIndex) -> dict[st
         [label for row in frames.rows for label in row.get("labels") or ()],
         lambda i: _place(starts, i),
     )
-    corners = Entries(path, labels.column("box2d"), lambda i: f"{labels.place(i)}.box2d")
-    x1, y1, x2, y2 = (corners.numbers(key) for key in ("x1", "y1", "x2", "y2"))
-    boxes = np.column_stack([x1, y1, x2 - x1, y2 - y1])
-    labels.check_boxes("box2d", boxes)
+    images = np.repeat(images, counts)
+    masks = read_masks(labels, "rle", index.sizes[images])
+    boxes = _around(labels, masks) if masks is not None and not labels.some("box2d") else _boxes(labels)
     return by_sequence(
         labels,
         index,
-        np.repeat(images, counts),
+        images,
         labels.identities("id"),
         boxes,
+        masks,
         scores=labels.numbers("score", default=1.0),
         class_ids=_class_numbers(labels, truth),
     )
+
+
+def _boxes(labels: Entries) -> FloatArray:
+    corners = Entries(labels.path, labels.column("box2d"), lambda i: f"{labels.place(i)}.box2d")
+    x1, y1, x2, y2 = (corners.numbers(key) for key in ("x1", "y1", "x2", "y2"))
+    boxes = np.column_stack([x1, y1, x2 - x1, y2 - y1])
+    labels.check_boxes("box2d", boxes)
+    return boxes
+
+
+def _around(labels: Entries, masks: MaskColumn) -> FloatArray:
+    """Return the boxes around masks, for files without boxes."""
+    boxes = xyxy_to_xywh(masks.boxes())
+    labels.refuse(boxes[:, 2] == 0, lambda i: "its rle has no pixel, and it has no box2d; remove the label")
+    return boxes
 
 
 def _frames(path: PathLike) -> Entries:

@@ -1,13 +1,20 @@
-"""CocoVID predictions: a list of ``image_id, category_id, bbox, score, instance_id``, which pycocotools loads too."""
+"""CocoVID predictions: a list of ``image_id, category_id, bbox, score, instance_id``, which pycocotools loads too.
+
+Tracks with masks have ``segmentation`` as well, as COCO has it: ``size`` and compressed ``counts``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import repeat
 
 from clmot_qd.datasets.mot_text import MotTable, PathLike
 from clmot_qd.evaluation.formats.coco_lists import box_lines, image_rows, read_classes, read_list
-from clmot_qd.evaluation.formats.entries import by_sequence, find_rows
+from clmot_qd.evaluation.formats.entries import find_rows
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
+from clmot_qd.evaluation.formats.mask_column import read_masks
+from clmot_qd.evaluation.formats.masks import check_size, rle_texts
+from clmot_qd.evaluation.formats.sequences import by_sequence
 from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_array
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.geometry import with_area
@@ -17,7 +24,7 @@ def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) ->
     """Write the tracks of all videos into one file; image and category numbers are those of the annotation file.
 
     Raises:
-        InputError: A prediction has no class or frame of the annotation file.
+        InputError: A prediction has no class or frame of the annotation file, or a mask of another size than its image.
     """
     write_array(path, _blocks(path, truth, read_image_index(truth), tracks))
 
@@ -29,10 +36,19 @@ def _blocks(
         if sequence in tracks:
             table = tracks[sequence]
             check_writable(path, truth, sequence, table)
-            rest = (f'"instance_id": {identity}' for identity in table.ids.tolist())
+            check_size(path, index, sequence, table)
+            rest = (
+                f'"instance_id": {identity}{end}' for identity, end in zip(table.ids.tolist(), _segmentations(table))
+            )
             yield box_lines(
                 index.ids[image_rows(index, sequence, table)], table, rounded(with_area(table.bboxes)), rest
             )
+
+
+def _segmentations(table: MotTable) -> Iterator[str]:
+    if table.masks is None:
+        return repeat("")
+    return (f', "segmentation": {text}' for text in rle_texts(table.masks))
 
 
 def read(path: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
@@ -43,12 +59,14 @@ def read(path: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
     """
     entries = read_list(path, "instance_id")
     index = read_image_index(truth)
+    images = find_rows(entries, "image_id", index.ids, truth.source)
     return by_sequence(
         entries,
         index,
-        find_rows(entries, "image_id", index.ids, truth.source),
+        images,
         entries.identities("instance_id"),
         entries.boxes("bbox"),
+        read_masks(entries, "segmentation", index.sizes[images]),
         scores=entries.numbers("score"),
         class_ids=read_classes(entries, truth, index),
     )

@@ -9,9 +9,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, MotTable, PathLike, find_duplicate, make_table
+from clmot_qd.datasets.mot_text import BoolArray, FloatArray, IntArray, PathLike
 from clmot_qd.errors import InputError
-from clmot_qd.evaluation.formats.image_index import ImageIndex
 
 _LARGEST_EXACT = 2**53
 
@@ -43,6 +42,10 @@ class Entries:
     def has(self, key: str) -> bool:
         """Return whether all entries have the key."""
         return all(key in row for row in self.rows)
+
+    def some(self, key: str) -> bool:
+        """Return whether any entry has the key."""
+        return any(isinstance(row, Mapping) and key in row for row in self.rows)
 
     def column(self, key: str) -> list[Any]:
         """Return the values of a key.
@@ -142,36 +145,6 @@ class Entries:
     def fail(self, position: int, what: str) -> NoReturn:
         """Raise InputError for an entry."""
         raise InputError(f"{self.path}: {self.place(position)}: {what}")
-
-
-def by_sequence(
-    entries: Entries, index: ImageIndex, images: IntArray, ids: IntArray, boxes: FloatArray, **columns: Any
-) -> dict[str, MotTable]:
-    """Sort the entries into one table for each sequence; rows stay in the order of the file.
-
-    Args:
-        entries: For messages; one for each row.
-        index: The images.
-        images: (n,) rows of ``index``.
-        ids: (n,) identities.
-        boxes: (n, 4) x, y, w, h.
-        columns: ``scores`` (n,) and ``class_ids`` (n,).
-
-    Raises:
-        InputError: An image has an identity twice.
-    """
-    again = find_duplicate(images, ids)
-    if again is not None:
-        first = int(np.flatnonzero((images == images[again]) & (ids == ids[again]))[0])
-        what = f"its identity stands in the same image already, in {entries.place(first)}"
-        entries.fail(again, f"{what}; an identity stands at most once in an image")
-    table = make_table(index.frames[images], ids, boxes, **columns)
-    sequence = index.sequence[images]
-    order = np.argsort(sequence, kind="stable")
-    bounds = np.searchsorted(sequence[order], np.arange(len(index.sequences) + 1))
-    return {
-        name: table.select(order[start:stop]) for name, start, stop in zip(index.sequences, bounds[:-1], bounds[1:])
-    }
 
 
 def find_rows(entries: Entries, key: str, known: IntArray, source: str) -> IntArray:

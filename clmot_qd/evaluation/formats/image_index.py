@@ -15,6 +15,7 @@ from clmot_qd.datasets.mot_text import IntArray
 from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.files import read_json
+from clmot_qd.masks.checks import LARGEST_SIDE
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ImageIndex:
         frame_indices: (n,) ``frame_index`` (the source's own count from 0) where the file has it, else ``frame_id``.
         videos: Name of the video, also of those that are not looked at.
         names: The last part of ``file_name``.
+        sizes: (n, 2) height and width in pixels; 0 where the file has none.
         merged: Class that the file does not list -> the one that it counts as (``merged`` of TAO's categories).
     """
 
@@ -45,11 +47,36 @@ class ImageIndex:
     frame_indices: IntArray
     videos: tuple[str, ...]
     names: tuple[str, ...]
+    sizes: IntArray
     merged: Mapping[int, int]
 
     def rows_of(self, sequence: str) -> IntArray:
         """Return the images of a sequence, ascending by frame number."""
         return self._rows[sequence]
+
+    def size_of(self, sequence: str) -> tuple[int, int] | None:
+        """Return (height, width) of the images of a sequence, in pixels; None where the file does not say.
+
+        Raises:
+            InputError: They are of different sizes, so that no mask can be of all their sizes.
+        """
+        sizes = self.sizes[self.rows_of(sequence)]
+        known = np.unique(sizes[sizes.all(axis=1)], axis=0).tolist()
+        if len(known) > 1:
+            what = f"images of {known[0]} and of {known[1]} pixels (height, width)"
+            raise InputError(f"{self.source}: video {sequence!r} has {what}; masks of a video must be of one size")
+        return (known[0][0], known[0][1]) if known else None
+
+    def require_names(self, sequence: str) -> None:
+        """Check that the images of a sequence have names.
+
+        Raises:
+            InputError: One has none.
+        """
+        nameless = next((row for row in self.rows_of(sequence) if not self.names[row]), None)
+        if nameless is not None:
+            what = f"image {self.ids[nameless]} has no file_name, which BDD100K's files need"
+            raise InputError(f"{self.source}: {what}")
 
     @cached_property
     def _rows(self) -> dict[str, IntArray]:
@@ -88,7 +115,14 @@ def _parse(truth: GroundTruth, data: Mapping[str, Any]) -> ImageIndex:
         videos=tuple(name for name, _ in places),
         merged=_merged(data["categories"]),
         names=tuple(PurePosixPath(image.get("file_name", "")).name for image in data["images"]),
+        sizes=_integers(_side(image.get(key)) for image in data["images"] for key in ("height", "width")).reshape(
+            -1, 2
+        ),
     )
+
+
+def _side(value: Any) -> int:
+    return value if type(value) is int and 0 < value <= LARGEST_SIDE else 0
 
 
 def _merged(categories: Sequence[Mapping[str, Any]]) -> dict[int, int]:

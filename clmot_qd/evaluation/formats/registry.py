@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 
 from clmot_qd.datasets.mot_text import MotTable, PathLike
 from clmot_qd.errors import InputError
-from clmot_qd.evaluation.formats import bdd100k, cocovid, mot, tao
+from clmot_qd.evaluation.formats import bdd100k, bdd100k_bitmasks, cocovid, mot, mots, tao
 from clmot_qd.evaluation.ground_truth import GroundTruth
 
+_MOTS_ROW = re.compile(r"(\d+ +){5}\S+")  # in MOT text there are seven numbers or more
 _PEEK = 1 << 16  # characters at the start of a file that show its format; a first entry is shorter
 
 
@@ -24,11 +26,13 @@ class ResultFormat:
         write: ``write(path, truth, tracks)``; ``truth`` says what sequences, frames, images and classes there are.
         read: ``read(path, truth)`` -> sequence -> table.
         place: What :func:`write_results_in` calls it within its folder; the folder itself for MOT text.
+        of_masks: Whether it is made of masks, so that it has no place for tracks without them.
     """
 
     write: Callable[[PathLike, GroundTruth, Mapping[str, MotTable]], None]
     read: Callable[[PathLike, GroundTruth], dict[str, MotTable]]
     place: str
+    of_masks: bool = False
 
 
 FORMATS: Mapping[str, ResultFormat] = {
@@ -36,6 +40,8 @@ FORMATS: Mapping[str, ResultFormat] = {
     "bdd100k": ResultFormat(bdd100k.write, bdd100k.read, "bdd100k.json"),
     "tao": ResultFormat(tao.write, tao.read, "tao.json"),
     "cocovid": ResultFormat(cocovid.write, cocovid.read, "cocovid.json"),
+    "mots": ResultFormat(mots.write, mots.read, "mots", of_masks=True),
+    "bdd100k-bitmasks": ResultFormat(bdd100k_bitmasks.write, bdd100k_bitmasks.read, "bdd100k-bitmasks", of_masks=True),
 }
 
 
@@ -64,14 +70,14 @@ def write_results_in(
     """Write tracks in several formats into one folder.
 
     Args:
-        folder: MOT text goes into it, the others into a JSON file named after the format.
+        folder: MOT text goes into it, the others into a JSON file or a folder named after the format.
         formats: Names of :data:`FORMATS`.
         truth: The sequences.
         tracks: Sequence -> predictions.
         only_class: The class of predictions whose class is -1, for the formats that name the class of each one.
 
     Returns:
-        What was written: ``folder`` itself for MOT text, else the file.
+        What was written: ``folder`` itself for MOT text, else the file or folder.
 
     Raises:
         InputError: A format is unknown, or cannot express the tracks.
@@ -116,8 +122,7 @@ def detect_format(path: PathLike) -> str:
     """
     path = Path(path)
     if path.is_dir():
-        is_json = next(path.glob("*.json"), None) is not None and next(path.glob("**/*.txt"), None) is None
-        return "bdd100k" if is_json else "mot"
+        return _detect_in_folder(path)
     start = _peek(path)
     for key, name in _TELLTALES.items():
         if f'"{key}"' in start:
@@ -126,6 +131,24 @@ def detect_format(path: PathLike) -> str:
         return "cocovid"  # nothing was found: all lists look the same
     keys = ", ".join(_TELLTALES)
     raise InputError(f"{path}: no format of predictions: no entry has one of the keys {keys}; name it (--pred-format)")
+
+
+def _detect_in_folder(folder: Path) -> str:
+    texts = [file for file in folder.glob("**/*.txt") if file.is_file()]
+    for file in sorted(texts, key=lambda file: (len(file.parts), file)):  # another format may lie in a folder below
+        line = _first_line(file)
+        if line[:1].isdecimal():  # neither a sequence without tracks nor a text of another kind
+            return "mots" if _MOTS_ROW.fullmatch(line) else "mot"
+    if texts:
+        return "mot"
+    if next(folder.glob("*.json"), None) is not None:
+        return "bdd100k"
+    return "bdd100k-bitmasks" if next(folder.glob("*/**/*.png"), None) is not None else "mot"
+
+
+def _first_line(file: Path) -> str:
+    with open(file, encoding="utf-8-sig", errors="replace") as handle:
+        return next(filter(None, map(str.strip, handle.read(_PEEK).splitlines())), "")
 
 
 _TELLTALES = {"labels": "bdd100k", "videoName": "bdd100k", "track_id": "tao", "instance_id": "cocovid"}

@@ -11,8 +11,9 @@ import numpy as np
 
 from clmot_qd.datasets.mot_text import MotTable, PathLike
 from clmot_qd.evaluation.formats.coco_lists import box_lines, image_rows, read_classes, read_list
-from clmot_qd.evaluation.formats.entries import by_sequence, find_rows
+from clmot_qd.evaluation.formats.entries import find_rows
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
+from clmot_qd.evaluation.formats.sequences import by_sequence
 from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_array
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.geometry import with_area

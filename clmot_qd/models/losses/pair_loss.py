@@ -6,10 +6,11 @@ Legend: N anchors, M targets, C channels, G groups.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from clmot_qd.models.process_counts import shared_count
@@ -117,3 +118,10 @@ def _membership(anchors: Tensor, group: Tensor | None) -> Tensor:
         return torch.ones(len(anchors), 1, dtype=torch.bool, device=anchors.device)
     _, index = group.unique(return_inverse=True)
     return F.one_hot(index).bool()
+
+
+def build_pair_losses(loss_embed: dict[str, Any] | list[dict[str, Any]] | None) -> nn.ModuleDict:
+    """``loss_embed`` of a configuration -> {name in the log: pair loss}."""
+    configs = [] if loss_embed is None else loss_embed if isinstance(loss_embed, (list, tuple)) else [loss_embed]
+    suffixes = ("", "_aux", *(f"_aux{n}" for n in range(2, len(configs))))
+    return nn.ModuleDict({f"loss_embed{suffix}": MODELS.build(config) for suffix, config in zip(suffixes, configs)})

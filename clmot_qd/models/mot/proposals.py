@@ -14,6 +14,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from clmot_qd.errors import InputError
+from clmot_qd.models.mot.mask_branch import MaskBranch, refuse_other_masks, require_masks
 
 Feats = Sequence[Tensor]
 Samples = Sequence[DetDataSample]
@@ -42,13 +43,29 @@ class ProposalDetector(ABC):
     def detect(self, feats: Feats, samples: Samples, given: list[Tensor] | None = None) -> list[InstanceData]:
         """Final boxes, scores and labels per image; ``given`` proposals (P, 4) take the place of the detector's own."""
 
+    @property
+    def masks(self) -> MaskBranch | None:
+        """What gives the final boxes their masks; None of a detector of boxes alone."""
+        return None
+
 
 class TwoStageProposals(ProposalDetector):
-    """Faster R-CNN, Cascade R-CNN, ...: the region proposal network proposes, the box heads decide."""
+    """Faster R-CNN, Mask R-CNN, Cascade R-CNN, ...: the region proposal network proposes, the box heads decide."""
+
+    def __init__(self, detector: Any) -> None:
+        super().__init__(detector)
+        self._masks = MaskBranch(detector.roi_head) if detector.roi_head.with_mask else None
+
+    @property
+    def masks(self) -> MaskBranch | None:
+        """The mask heads of the RoI head, if any."""
+        return self._masks
 
     def loss_and_propose(self, feats: Feats, samples: Samples) -> tuple[Losses, list[Tensor]]:
         """RPN and RoI losses. The RPN sees class-agnostic copies: the box head needs the classes of the originals."""
         detector = self.detector
+        if self.masks is not None:
+            require_masks(samples)
         proposal_cfg = detector.train_cfg.get("rpn_proposal", detector.test_cfg.rpn)
         losses, found = detector.rpn_head.loss_and_predict(
             feats, [_class_agnostic(s) for s in samples], proposal_cfg=proposal_cfg
@@ -66,7 +83,12 @@ class TwoStageProposals(ProposalDetector):
         """The box heads on the RPN's proposals or on given ones."""
         boxes = self.propose(feats, samples) if given is None else given
         found = [InstanceData(bboxes=b) for b in boxes]
-        return self.detector.roi_head.predict(feats, found, list(samples), rescale=False)
+        roi_head = self.detector.roi_head
+        if self.masks is None:
+            return roi_head.predict(feats, found, list(samples), rescale=False)
+        # Its ``predict`` would paste the masks of all boxes, tracked or not.
+        metas = [sample.metainfo for sample in samples]
+        return roi_head.predict_bbox(feats, metas, found, roi_head.test_cfg, rescale=False)
 
     def regress(self, feats: Feats, bboxes: Tensor, image_shape: tuple[int, int]) -> Tensor:
         """Boxes (m, 4) of one image as the last box head moves them, by its best class (Tracktor's step)."""
@@ -123,8 +145,9 @@ def proposals_of(detector: nn.Module, dense_proposal_cfg: dict[str, Any]) -> Pro
     """The adapter that fits a detector.
 
     Raises:
-        InputError: It has neither proposal and box heads, nor a dense head.
+        InputError: It has neither proposal and box heads, nor a dense head, or makes masks in a way that is not known.
     """
+    refuse_other_masks(detector)
     if getattr(detector, "with_rpn", False) and getattr(detector, "with_roi_head", False):
         return TwoStageProposals(detector)
     head = getattr(detector, "bbox_head", None)

@@ -48,6 +48,8 @@ class QuasiDenseMOT(TrackingModel):
         ref proposals, boxes       -> regions on objects and background -> targets (K, C)
         anchors x targets          -> pair losses between regions of one image pair only
 
+    A detector with mask heads (Mask R-CNN) has their losses among its own, and its tracks have masks.
+
     The views may be two frames with identities (the paper), or one frame twice without any. mmdet's ``QDTrack`` differs
     in what ``docs/paper_qdtrack.md`` lists; parameter names agree, so its weights fit.
 
@@ -64,6 +66,8 @@ class QuasiDenseMOT(TrackingModel):
         view_batching: See there.
         freeze_detector: Train the embeddings alone (TAO recipe): the detector gets no gradient, has no losses, and
             stays in evaluation mode, so that BatchNorm statistics stay as well.
+        train_masks_only: Train the mask heads alone ("frozen" in Table 6): boxes, embeddings and identities stay those
+            of the checkpoint that training starts from. One view is enough; of two, the key view is used.
         dense_proposals: For dense detectors, ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img`` of the boxes proposed
             in training.
         public_detections: The detector's box heads take the given boxes of each test frame (``proposals`` of the
@@ -88,6 +92,7 @@ class QuasiDenseMOT(TrackingModel):
         task_weighting: Config = dict(type="FixedTaskWeighting"),  # noqa: B006
         view_batching: str = "separate",
         freeze_detector: bool = False,
+        train_masks_only: bool = False,
         dense_proposals: Config = DENSE_PROPOSALS,
         public_detections: bool = False,
         data_preprocessor: Config | None = None,
@@ -117,21 +122,44 @@ class QuasiDenseMOT(TrackingModel):
             if not len(self.loss_embed) and self.id_head is None:
                 raise InputError("freeze_detector=True: with loss_embed=None and id_head=None nothing is left to train")
             self.freeze_module("detector")
+        self.train_masks_only = train_masks_only
+        if train_masks_only:
+            self._freeze_all_but_masks()
+
+    def _freeze_all_but_masks(self) -> None:
+        if self.proposals.masks is None:
+            raise InputError("train_masks_only=True: model.detector has no mask head; take Mask R-CNN")
+        if self.freeze_detector:
+            raise InputError("train_masks_only=True: leaves nothing to freeze_detector=True, which trains embeddings")
+        self.requires_grad_(False)
+        for head in self.proposals.masks.heads:
+            head.requires_grad_(True)
 
     def train(self, mode: bool = True) -> QuasiDenseMOT:
-        """As everywhere, except that a frozen detector stays in evaluation mode (mmdet's goes back to training)."""
+        """As everywhere, except that what is frozen stays in evaluation mode (mmdet's goes back to training)."""
         super().train(mode)
         if self.freeze_detector:
             self.detector.eval()
+        if self.train_masks_only:
+            for part in self.children():
+                part.eval()
+            for head in self.proposals.masks.heads if self.proposals.masks else ():
+                head.train(mode)
         return self
 
     # ------------------------------------------------------------------------------------------------------ training
+    @property
+    def needs_pairs(self) -> bool:
+        """See :class:`TrackingModel`."""
+        return super().needs_pairs and not self.train_masks_only
+
     def loss(self, inputs: Tensor, data_samples: Sequence[TrackDataSample], **kwargs: Any) -> dict[str, Tensor]:
         """Losses of a batch.
 
         Args:
             inputs: (N, T, 3, H, W), T = 2 views, or 1 for the supervised baseline.
-            data_samples: N samples of T frames with ``gt_instances`` (bboxes, labels, instances_ids); not changed.
+            data_samples: N samples of T frames with ``gt_instances`` (bboxes, labels, instances_ids, and masks for a
+                detector with mask heads, in the key view alone); not changed.
             kwargs: Not used; part of mmdet's interface.
 
         Returns:
@@ -139,9 +167,11 @@ class QuasiDenseMOT(TrackingModel):
         """
         images, samples = self.split_views(inputs, data_samples)
         # Without pair losses nobody looks at the reference view.
-        views = self.extract_views(images if len(self.loss_embed) else images[:1])
+        views = self.extract_views(images if self.needs_pairs else images[:1])
         feats = next(views)
         detection: dict[str, Any] = {}
+        if self.train_masks_only:
+            return self._mask_loss(feats, samples[0])
         if self.freeze_detector:
             proposals = self.proposals.propose(feats, samples[0])
         else:
@@ -162,8 +192,14 @@ class QuasiDenseMOT(TrackingModel):
         return self.task_weighting(detection, embedding)
 
     def _extract(self, images: Tensor) -> Feats:
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_detector):
+        frozen = self.freeze_detector or self.train_masks_only
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             return super()._extract(images)
+
+    def _mask_loss(self, feats: Feats, samples: Sequence[DetDataSample]) -> dict[str, Tensor]:
+        """The losses of the mask heads on regions of the frozen detector, without a weight of tasks."""
+        assert self.proposals.masks is not None
+        return self.proposals.masks.loss(feats, self.proposals.propose(feats, samples), samples)
 
     def _prepared(self, regions: Regions) -> Regions:
         """The embeddings as the pair losses see them."""
@@ -184,13 +220,21 @@ class QuasiDenseMOT(TrackingModel):
 
     # ------------------------------------------------------------------------------------------------------ inference
     def detect(self, feats: Feats, frames: Sequence[DetDataSample]) -> list[InstanceData]:
-        """Boxes of the detector with the embeddings of their regions; see :meth:`TrackingModel.detect`."""
+        """Boxes of the detector with their regions' embeddings and mask grids; see :meth:`TrackingModel.detect`."""
         given = [_given_boxes(frame, feats[0]) for frame in frames] if self.public_detections else None
         found = self.proposals.detect(feats, frames, given)
         embeds = self.track_head.predict(feats, [result.bboxes for result in found])
         for result, part in zip(found, embeds.split([len(result) for result in found])):
             result.embeds = part
+        if self.proposals.masks is not None and self.predict_masks:
+            for result, grids in zip(found, self.proposals.masks.grids(feats, found)):
+                result.mask_grids = grids
         return found
+
+    @property
+    def mask_thr(self) -> float | None:
+        """See :class:`TrackingModel`."""
+        return None if self.proposals.masks is None else self.proposals.masks.threshold
 
     def regress(self, feats: Feats, frame: DetDataSample, bboxes: Tensor) -> Tensor:
         """See :meth:`TrackingModel.regress`."""

@@ -18,6 +18,8 @@ from clmot_qd.checkpoints import install_foreign_keys_hook
 from clmot_qd.errors import InputError
 from clmot_qd.geometry import boxes_to_network, boxes_to_original, scaling_of
 from clmot_qd.models.folding import fold_frozen_norms, unfold_norms
+from clmot_qd.models.losses.pair_loss import build_pair_losses
+from clmot_qd.models.mot.mask_pasting import give_masks
 from clmot_qd.models.mot.video_tracker import VideoTracker
 from clmot_qd.models.process_counts import shared_log
 from clmot_qd.ops import fast_cpu_operators
@@ -57,6 +59,7 @@ class TrackingModel(BaseMOTModel):
 
     parts: tuple[str, ...] = ()
     """Attributes of the subclass that trackers of mmdet may ask for."""
+    predict_masks = True  # of a model that gives masks; False computes boxes alone, which are the same ones
 
     def __init__(
         self,
@@ -92,6 +95,8 @@ class TrackingModel(BaseMOTModel):
     def _require_parts_for_tracker(self) -> None:
         """Refuse mmdet's trackers that use parts of the model which this one does not have."""
         needs = STOCK_NEEDS.get(type(self.tracker).__name__)
+        if needs == "reid" and not getattr(self.tracker, "with_reid", True):
+            needs = None  # SORT by motion alone
         if needs and self._video_tracker is not None and self._video_tracker.is_stock and needs not in self.parts:
             raise InputError(
                 f"model.tracker: mmdet's {type(self.tracker).__name__} works with a model that has '{needs}', which "
@@ -120,7 +125,7 @@ class TrackingModel(BaseMOTModel):
             InputError: There are pair losses, but not two views.
         """
         views = inputs.shape[1]
-        if len(self.loss_embed) and views != 2:
+        if self.needs_pairs and views != 2:
             raise InputError(
                 f"the pair losses need two views of each image, the pipeline gives {views}: add WithinFrameTwoView or "
                 "ReferenceFrame to train_pipeline, or set loss_embed=None"
@@ -130,6 +135,11 @@ class TrackingModel(BaseMOTModel):
         images = [inputs[rows, order[:, view]] for view in range(views)]
         samples = [[s[int(order[n, view])] for n, s in enumerate(data_samples)] for view in range(views)]
         return images, samples
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether training contrasts two views."""
+        return bool(len(self.loss_embed))
 
     def extract_views(self, views: Sequence[Tensor]) -> Iterator[Feats]:
         """Feature maps of one view after the other.
@@ -164,7 +174,12 @@ class TrackingModel(BaseMOTModel):
     # ------------------------------------------------------------------------------------------------------ inference
     @abstractmethod
     def detect(self, feats: Feats, frames: Sequence[DetDataSample]) -> list[InstanceData]:
-        """Per frame bboxes (n, 4) in network-input pixels, scores (n,), labels (n,), embeds (n, C) not normalised."""
+        """Per frame bboxes (n, 4), network-input pixels, scores, labels, embeds (n, C); maybe mask_grids (n, h, w)."""
+
+    @property
+    def mask_thr(self) -> float | None:
+        """Least probability of a pixel of a mask; None of a model that gives boxes alone."""
+        return None
 
     def regress(self, feats: Feats, frame: DetDataSample, bboxes: Tensor) -> Tensor:
         """Boxes of the last frame, moved by the detector to where their objects are now; network-input pixels.
@@ -191,7 +206,8 @@ class TrackingModel(BaseMOTModel):
 
         Returns:
             The samples; each frame has gained ``pred_instances`` (bboxes, scores, labels, embeds) and, with a tracker,
-            ``pred_track_instances`` (instances_id, bboxes, scores, labels, detection_index), on the CPU.
+            ``pred_track_instances`` (instances_id, bboxes, scores, labels, detection_index), on the CPU. Masks
+            (:class:`RleMasks`), of a model that gives them, are in the latter, or in the former if it is alone.
         """
         frames = [frame for sample in data_samples for frame in sample.video_data_samples]
         images = inputs.flatten(0, 1)
@@ -226,14 +242,18 @@ class TrackingModel(BaseMOTModel):
             rescale: See :meth:`predict`.
         """
         frame.pred_instances = _in_original_pixels(detected, frame) if rescale else detected
-        if self._video_tracker is None:
-            return
-        if self._video_tracker.is_stock:
-            tracked = self._track_stock(self._video_tracker, frame, detected, image, feats)
-            frame.pred_track_instances = _in_original_pixels(tracked, frame) if rescale else tracked
-        else:
-            regress = partial(self._regress, feats or (), frame, rescale)
-            frame.pred_track_instances = self._video_tracker.track(frame, regress)
+        if self._video_tracker is not None:
+            frame.pred_track_instances = self._track(self._video_tracker, frame, detected, image, feats, rescale)
+        if self.mask_thr is not None and "mask_grids" in detected:
+            give_masks(frame, frame.metainfo["ori_shape" if rescale else "img_shape"], self.mask_thr)
+
+    def _track(
+        self, tracker: VideoTracker, frame: DetDataSample, detected: InstanceData, image: Any, feats: Any, rescale: bool
+    ) -> InstanceData:
+        if not tracker.is_stock:
+            return tracker.track(frame, partial(self._regress, feats or (), frame, rescale))
+        tracked = self._track_stock(tracker, frame, detected, image, feats)
+        return _in_original_pixels(tracked, frame) if rescale else tracked
 
     @property
     def tracker_sees_images(self) -> bool:
@@ -244,7 +264,7 @@ class TrackingModel(BaseMOTModel):
     def _track_stock(
         self, tracker: VideoTracker, frame: DetDataSample, detected: InstanceData, image: Any, feats: Any
     ) -> InstanceData:
-        """One frame through a tracker of mmdet, in network-input pixels throughout.
+        """One frame through a tracker of mmdet, in network-input pixels.
 
         Those that read embeddings or pictures at the boxes scale them by ``scale_factor`` alone, which is wrong where a
         letterbox padded the picture; in network-input pixels nothing is to be scaled.
@@ -269,13 +289,6 @@ def _in_original_pixels(found: InstanceData, frame: DetDataSample) -> InstanceDa
     mapped = found.clone()
     mapped.bboxes = boxes_to_original(found.bboxes, *scaling_of(frame.metainfo))
     return mapped
-
-
-def build_pair_losses(loss_embed: Config | list[Config] | None) -> nn.ModuleDict:
-    """``loss_embed`` of a configuration -> {name in the log: pair loss}."""
-    configs = [] if loss_embed is None else loss_embed if isinstance(loss_embed, (list, tuple)) else [loss_embed]
-    suffixes = ("", "_aux", *(f"_aux{n}" for n in range(2, len(configs))))
-    return nn.ModuleDict({f"loss_embed{suffix}": MODELS.build(config) for suffix, config in zip(suffixes, configs)})
 
 
 def _key_first(sample: TrackDataSample, views: int) -> list[int]:

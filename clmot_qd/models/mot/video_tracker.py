@@ -94,13 +94,18 @@ def _of_stock(found: InstanceData, detected: InstanceData) -> InstanceData:
         bboxes=found.bboxes.float(),
         scores=found.scores.float(),
         labels=found.labels.long(),
-        detection_index=_detection_of(found.bboxes.float(), detected.bboxes.cpu().float()),
+        detection_index=_detection_of(found, detected),
     )
 
 
-def _detection_of(bboxes: Tensor, detected: Tensor) -> Tensor:
-    """Row of the detection whose box each track shows, -1 for a box of the tracker's own. (k, 4), (n, 4) -> (k,)."""
-    if not len(bboxes) or not len(detected):
-        return torch.full((len(bboxes),), -1)
-    same = (bboxes[:, None] == detected[None]).all(dim=2)
-    return torch.where(same.any(dim=1), same.int().argmax(dim=1), -1)
+def _detection_of(found: InstanceData, detected: InstanceData) -> Tensor:
+    """Row of the detection whose box each track shows, -1 for a box of the tracker's own. -> (k,).
+
+    Where several classes have the same box, as class-agnostic box heads give them, the label tells which it is.
+    """
+    if not len(found) or not len(detected):
+        return torch.full((len(found),), -1)
+    bboxes, labels = detected.bboxes.cpu().float(), detected.labels.cpu()
+    same = (found.bboxes.float()[:, None] == bboxes[None]).all(dim=2)
+    likeness = same.int() + (same & (found.labels[:, None] == labels[None])).int()
+    return torch.where(same.any(dim=1), likeness.argmax(dim=1), -1)

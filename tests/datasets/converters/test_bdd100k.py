@@ -191,12 +191,26 @@ def test_segmentation_tracking(tmp_path: Path) -> None:
     assert [first["instance_id"], second["instance_id"]] == [1, 2]
     assert result.remarks == []
 
-    rle = {"counts": "o5`0", "size": [720, 1280]}
+    rle = {"counts": "\\51cjSl0", "size": [720, 1280]}
     entry = {"id": "a", "category": "bus", "rle": rle, "box2d": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}
     write_json(labels / "rles" / "train" / f"{VIDEOS[0]}.json", [frame(VIDEOS[0], 0, [entry])])
     data, _ = converted("bdd100k-seg-track", tmp_path)
     assert data["annotations"][0]["segmentation"] == rle
     assert data["annotations"][0]["bbox"] == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("rle", "told"),
+    [
+        ({"counts": [10, 2, 12], "size": [4, 6]}, "rle.size is [4, 6], but [720, 1280] is height and width"),
+        ({"counts": [10, 2], "size": [720, 1280]}, "its mask is no list of runs that fill 1280 x 720 pixels"),
+        ({"counts": "o5`0", "size": [720, 1280]}, "its mask is no list of runs that fill 1280 x 720 pixels"),
+    ],
+)
+def test_masks_are_those_of_the_picture(tmp_path: Path, rle: dict[str, Any], told: str) -> None:
+    file = tmp_path / "labels" / "seg_track_20" / "rles" / "train" / f"{VIDEOS[0]}.json"
+    write_json(file, [frame(VIDEOS[0], 0, [{"id": "a", "category": "bus", "rle": rle}])])
+    assert f"{VIDEOS[0]}-0000001.jpg: label 0: {told}" in refused("bdd100k-seg-track", tmp_path).replace(": rle:", ":")
 
 
 def test_boxes_in_parts_are_a_mistake_in_box_tracking(root: Path) -> None:
@@ -268,7 +282,7 @@ class TestCommand:
         assert "5 images, 2 videos, 2 boxes to be ignored" in shown
         assert "1400" in shown
 
-    @pytest.mark.parametrize("name", ["bdd100k-det", "bdd100k-track", "bdd100k-seg-track"])
+    @pytest.mark.parametrize("name", ["bdd100k-det", "bdd100k-track", "bdd100k-seg-track", "bdd100k-ins-seg"])
     def test_help_shows_the_layout(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             command().main([name, "--help"])

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from mmdet.structures.bbox import HorizontalBoxes
 
+from clmot_qd.datasets.transforms.object_masks import ObjectMasks
+
 GREY = 128
 DOT_SIGMA = 2.5
 
@@ -40,6 +42,21 @@ def random_boxes(count: int, size: tuple[int, int], seed: int = 0) -> np.ndarray
     centres = rng.uniform((0, 0), (size[1], size[0]), (count, 2))
     half = rng.uniform(1, 75, (count, 2))
     return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def frame_with_blobs(size: tuple[int, int], count: int, seed: int = 0) -> dict:
+    """A frame with ids 1, 2, ... and masks: blobs with a hole, some across the border, and the boxes around them."""
+    rng = np.random.default_rng(seed)
+    boxes = random_boxes(count, size, seed)
+    y, x = np.mgrid[: size[0], : size[1]] + 0.5
+    bitmaps = np.zeros((count, *size), np.uint8)
+    for bitmap, box in zip(bitmaps, boxes):
+        (cx, cy), (w, h) = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+        radius = np.hypot((x - cx) / w, (y - cy) / h)
+        bitmap[:] = (radius <= 1) & (radius > rng.uniform(0, 0.5))
+    frame = make_frame(boxes, size)
+    frame.update(gt_instances_ids=np.arange(1, count + 1), gt_masks=ObjectMasks(bitmaps, *bitmaps.shape[1:]))
+    return frame
 
 
 def dotted_frame(size: tuple[int, int], seed: int = 0) -> dict:

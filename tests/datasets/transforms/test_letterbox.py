@@ -6,9 +6,19 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from frame_builder import GREY, centres_of, dotted_frame, find_dot, make_frame, map_points, random_boxes
+from frame_builder import (
+    GREY,
+    centres_of,
+    dotted_frame,
+    find_dot,
+    frame_with_blobs,
+    make_frame,
+    map_points,
+    random_boxes,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmdet.structures.mask import BitmapMasks
 
 from clmot_qd.datasets.transforms import Letterbox
 from clmot_qd.datasets.transforms.letterbox import letterbox_shape
@@ -93,6 +103,32 @@ def test_dots_lie_at_box_centres(size):
     np.testing.assert_allclose(map_points(results["homography_matrix"], before), after, atol=1e-3)
     found = np.array([find_dot(results["img"], centre) for centre in after])
     np.testing.assert_allclose(found, after, atol=0.05)
+
+
+@pytest.mark.parametrize("size", [(108, 192), (48, 64), (72, 58), (37, 124), (300, 400)])
+def test_masks_cover_the_pixels_that_the_picture_s_scaling_covers(size):
+    frame = frame_with_blobs(size, 6)
+    before = frame["gt_masks"].masks.copy()
+    results = Letterbox((136, 76))(frame)
+    shape = letterbox_shape(*size, (136, 76))
+    assert results["gt_masks"].masks.shape == (6, 76, 136)
+    for mask, after in zip(before, results["gt_masks"].masks):
+        expected = put_into_letterbox(255 * mask, shape, 0) >= 128
+        differ = (expected != after).sum()
+        border = np.count_nonzero(cv2.morphologyEx(expected.astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3))))
+        assert differ <= 0.1 * border, (differ, border)
+
+
+def test_an_object_that_the_scaling_steps_over_is_ignored():
+    frame = frame_with_blobs((400, 500), 3, seed=2)
+    frame["gt_ignore_flags"] = np.zeros(3, bool)
+    bitmaps = frame["gt_masks"].masks
+    bitmaps[1] = 0
+    bitmaps[1, 200, 200] = 1  # a pixel; an eighth of it is left
+    frame["gt_masks"] = BitmapMasks(bitmaps, 400, 500)
+    results = Letterbox((50, 50))(frame)
+    assert results["gt_ignore_flags"].tolist() == [False, True, False]
+    assert len(results["gt_bboxes"]) == len(results["gt_masks"]) == 3
 
 
 @given(height=st.integers(8, 2200), width=st.integers(8, 4000), seed=st.integers(0, 99))

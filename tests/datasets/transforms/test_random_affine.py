@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
-from frame_builder import centres_of, dotted_frame, find_dot, make_frame, map_points, random_boxes, seed_everything
+from frame_builder import (
+    centres_of,
+    dotted_frame,
+    find_dot,
+    frame_with_blobs,
+    make_frame,
+    map_points,
+    random_boxes,
+    seed_everything,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmcv.transforms import TransformBroadcaster
 
 from clmot_qd.datasets.transforms import TrackRandomAffine
-from clmot_qd.errors import InputError
+from clmot_qd.datasets.transforms.homography import about
+from clmot_qd.datasets.transforms.object_masks import ObjectMasks
 
 SIZE = (304, 544)
 STILL = {
@@ -157,9 +168,33 @@ def test_frames_share_the_draw_only_if_asked_to(share):
     assert np.array_equal(one, two) == share
 
 
-def test_masks_are_refused():
-    with pytest.raises(InputError, match="masks"):
-        TrackRandomAffine()({"img": np.zeros((4, 4, 3), np.uint8), "gt_masks": None})
+def test_masks_move_with_the_picture_and_leave_with_their_boxes():
+    left = 0
+    for seed in range(12):
+        frame = frame_with_blobs((120, 170), 9, seed)
+        before = frame["gt_masks"].masks.copy()
+        seed_everything(seed)
+        results = TrackRandomAffine(max_rotate_degree=20, max_translate_ratio=0.4)(frame)
+        rows = results["gt_instances_ids"] - 1
+        left += len(before) - len(rows)
+        assert results["gt_masks"].masks.shape == (len(rows), 120, 170)
+        local = about(-0.5, -0.5, results["homography_matrix"])[:2]
+        for row, mask in zip(rows, results["gt_masks"].masks):
+            whole = cv2.warpAffine(255 * before[row], local, (170, 120))
+            assert (mask != (whole >= 128)).sum() <= 2  # OpenCV rounds the map to a 32nd of a pixel
+    assert left > 3
+
+
+def test_an_object_whose_pixels_all_leave_the_picture_is_ignored():
+    """Its box is still there: the object had pixels at the far end of it alone."""
+    frame = frame_with_ids(np.array([(-60, 50, 60, 120), (-60, 150, 60, 220)]))
+    bitmaps = np.zeros((2, *SIZE), np.uint8)
+    bitmaps[0, 60:110, :2] = bitmaps[1, 160:200, 50:60] = 1
+    frame["gt_masks"], frame["gt_ignore_flags"] = ObjectMasks(bitmaps, *bitmaps.shape[1:]), np.array([False, False])
+    results = TrackRandomAffine(**{**STILL, "scaling_ratio_range": (1.2, 1.2)})(frame)
+    assert results["gt_instances_ids"].tolist() == [1, 2]
+    assert results["gt_ignore_flags"].tolist() == [True, False]
+    assert results["gt_masks"].masks[0].sum() == 0
 
 
 def test_repr_names_all_arguments():

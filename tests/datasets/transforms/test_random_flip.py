@@ -6,8 +6,9 @@ import copy
 
 import numpy as np
 import pytest
-from frame_builder import make_frame, random_boxes, seed_everything
+from frame_builder import frame_with_blobs, make_frame, random_boxes, seed_everything
 from mmdet.datasets.transforms import RandomFlip
+from mmdet.structures.mask import PolygonMasks
 
 from clmot_qd.datasets.transforms import TrackRandomFlip
 from clmot_qd.datasets.transforms.random_flip import FLIP_CODES
@@ -32,6 +33,25 @@ def test_the_parent_s_result_in_contiguous_memory(direction: str, kind: type) ->
     assert found["img"].flags.c_contiguous
     assert found["img"].dtype == kind
     assert not np.array_equal(found["img"], original)
+
+
+@pytest.mark.parametrize("direction", FLIP_CODES)
+@pytest.mark.parametrize("count", [0, 3])
+def test_the_parent_s_masks(direction: str, count: int) -> None:
+    frame = frame_with_blobs(SIZE, count)
+    before = frame["gt_masks"]
+    expected = RandomFlip(prob=1.0, direction=direction)(copy.deepcopy(frame))["gt_masks"]
+    found = TrackRandomFlip(prob=1.0, direction=direction)(frame)["gt_masks"]
+    np.testing.assert_array_equal(found.masks, expected.masks)
+    assert (found.height, found.width) == SIZE
+    assert not np.shares_memory(found.masks, before.masks)
+
+
+def test_polygons_are_left_to_the_parent() -> None:
+    frame = make_frame(random_boxes(1, SIZE), size=SIZE)
+    frame["gt_masks"] = PolygonMasks([[np.array([1.0, 2, 10, 2, 5, 9])]], *SIZE)
+    (polygon,) = TrackRandomFlip(prob=1.0)(frame)["gt_masks"].masks[0]
+    assert polygon.tolist() == [69, 2, 60, 2, 65, 9]
 
 
 def test_the_parent_s_random_numbers() -> None:

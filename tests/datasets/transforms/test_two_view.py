@@ -6,7 +6,16 @@ import copy
 
 import numpy as np
 import pytest
-from frame_builder import centres_of, dotted_frame, find_dot, make_frame, map_points, random_boxes, seed_everything
+from frame_builder import (
+    centres_of,
+    dotted_frame,
+    find_dot,
+    frame_with_blobs,
+    make_frame,
+    map_points,
+    random_boxes,
+    seed_everything,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmcv.transforms import Compose
@@ -77,6 +86,16 @@ def test_without_mirror_both_views_are_equal_but_separate():
         np.testing.assert_array_equal(*views[name])
     for name in ("img", "gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags", "gt_instances_ids"):
         assert not np.shares_memory(*views[name])
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_masks_are_in_both_views_and_share_no_memory(mirror):
+    frame = frame_with_blobs((48, 64), 3)
+    before = frame["gt_masks"].masks.copy()
+    key, ref = WithinFrameTwoView(mirror_ref=mirror)(frame)["gt_masks"]
+    np.testing.assert_array_equal(key.masks, before)
+    np.testing.assert_array_equal(ref.masks, before[:, :, ::-1] if mirror else before)
+    assert not np.shares_memory(key.masks, ref.masks)
 
 
 @pytest.mark.parametrize(
