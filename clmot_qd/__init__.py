@@ -7,6 +7,6 @@ registry is used, not before; ``clmot_qd.trackers``, the readers and the evaluat
 
 from clmot_qd.lazy_registration import register_on_use
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 
 register_on_use()

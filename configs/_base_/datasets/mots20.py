@@ -17,7 +17,6 @@ mask_pair_pipeline = [
                 scale=_base_.input_size,
                 ratio_range=_base_.size_range,
                 keep_ratio=True,
-                clip_object_border=False,
             ),
             dict(type="PhotoMetricDistortion"),
         ],
@@ -26,7 +25,8 @@ mask_pair_pipeline = [
         type="TransformBroadcaster",
         share_random_params=False,
         transforms=[
-            dict(type="RandomCrop", crop_size=_base_.input_size, bbox_clip_border=False, allow_negative_crop=True),
+            # Unlike mot17_pairs.py it clips boxes: their masks end with the crop.
+            dict(type="RandomCrop", crop_size=_base_.input_size, allow_negative_crop=True),
             dict(type="IgnoreEmptyMasks"),
         ],
     ),
