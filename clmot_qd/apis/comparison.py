@@ -158,7 +158,8 @@ class _Scoring:
             progress(f"tracking: {name}")
             videos = CacheFolder(folder, kind or "")
             tracks = self._track(_build_tracker(tracker, name), videos, without_embeds=kind is None)
-            scores[name] = evaluate_tracks(self.truth, tracks, self.classes, backends=("trackeval",), **self.rules)
+            options = {"backends": ("trackeval",), "iou_type": "bbox", **self.rules}
+            scores[name] = evaluate_tracks(self.truth, tracks, self.classes, **options)
         return scores
 
     def _track(self, tracker: Any, videos: CacheFolder, without_embeds: bool) -> dict[str, MotTable]:

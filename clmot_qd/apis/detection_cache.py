@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,6 +25,8 @@ from clmot_qd.errors import InputError
 from clmot_qd.evaluation import GroundTruth, read_cocovid
 from clmot_qd.evaluation.protocols import get_protocol
 from clmot_qd.geometry import boxes_to_original, scaling_of
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -172,7 +175,9 @@ class ConfiguredVideos:
         model = explain_build(lambda: MODELS.build(self.config.model))
         check_class_count(model, self.classes, "test_dataloader")
         load_weights(model, checkpoint, self.classes)
-        model.predict_masks = False  # these files hold boxes
+        if model.gives_masks:
+            logger.warning("%s: these detections are boxes: the model's masks are left out", checkpoint)
+            model.predict_masks = False
         return on_device(model)
 
 

@@ -171,4 +171,4 @@ def score_set(
     if empty:
         shown = ", ".join(empty[:3]) + (", ..." if len(empty) > 3 else "")
         note(f"no track in {len(empty)} of {len(truth.sequences)} sequences ({shown}): all of their objects are missed")
-    return evaluate_tracks(truth, tracks, classes, distractors, **options)
+    return evaluate_tracks(truth, tracks, classes, distractors, iou_type="bbox", **options)

@@ -148,8 +148,15 @@ def _pictures_in(folder: Path) -> list[Path]:
     names = [item for item in folder.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES and not _is_hidden(item)]
     names = [item for item in names if not item.is_dir()]
     if not names:
-        raise InputError(f"{folder}: holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise InputError(f"{folder}: holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))}){_hint(folder)}")
     return sorted(names, key=natural_key)
+
+
+def _hint(folder: Path) -> str:
+    """The folder within this one that was meant, as a sequence of MOTChallenge has its pictures in ``img1``."""
+    inner = sorted(item for item in folder.iterdir() if item.is_dir() and not _is_hidden(item))
+    found = [item for item in inner if any(picture.suffix.lower() in IMAGE_SUFFIXES for picture in item.glob("*"))]
+    return f"; did you mean {found[0]}?" if found else ""
 
 
 def _pictures_of_glob(pattern: str) -> list[Path]:

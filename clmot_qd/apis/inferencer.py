@@ -184,7 +184,7 @@ class TrackingInferencer(TrackingSession):
     @property
     def gives_masks(self) -> bool:
         """See :attr:`TrackingSession.gives_masks`."""
-        return self.model.mask_thr is not None
+        return self.model.gives_masks
 
     def _reset_tracker(self) -> None:
         self.model.tracker.reset()
@@ -204,11 +204,13 @@ class TrackingInferencer(TrackingSession):
         """Preprocessor and network; see :meth:`TrackingSession._detect`."""
         import torch
 
+        from clmot_qd.models.mot.mask_pasting import grids_on_host
+
         with torch.no_grad(), self._on_device():
             images, samples = self._preparation.batch(prepared)
             feats = self.model.detector.extract_feat(images)
             found = self.model.detect(feats, samples)
-            grids = [one.pop("mask_grids").float().cpu() if "mask_grids" in one else None for one in found]
+            grids = grids_on_host(found)
             arrays = detections_on_host(found, [scaling_of(sample.metainfo) for sample in samples])
         kept = self.model.tracker_sees_images
         return [

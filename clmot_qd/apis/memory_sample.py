@@ -29,7 +29,7 @@ def made_up_batch(model: TrackingModel, size: tuple[int, int], views: int, objec
     count = min(objects, model.id_head.num_ids) if model.id_head is not None else objects
     sample = TrackDataSample()
     sample.video_data_samples = [_frame(random, size, view, count) for view in range(views)]
-    if model.mask_thr is not None:
+    if getattr(model.detector, "with_mask", False):
         for frame in sample.video_data_samples:
             frame.gt_instances.masks = _full_boxes(frame.gt_instances.bboxes.numpy(), size)
     sample.set_metainfo(dict(key_frames_inds=[0], ref_frames_inds=list(range(1, views))))

@@ -17,7 +17,7 @@ import numpy as np
 from clmot_qd.apis.track_table import stack_tracks
 from clmot_qd.apis.tracking_session import Frame
 from clmot_qd.datasets.mot_text import format_tracks
-from clmot_qd.datasets.mots_text import IGNORE_CLASS, IGNORE_NAME, MOTS_CLASSES, format_mots
+from clmot_qd.datasets.mots_text import IGNORE_CLASS, format_mots
 from clmot_qd.errors import InputError
 from clmot_qd.trackers import Tracks
 
@@ -118,6 +118,7 @@ class MotsText(MotText):
     """``tracks_mots.txt``: frame from 1, id, class, height, width, runs; see :mod:`clmot_qd.datasets.mots_text`.
 
     No pixel belongs to two tracks: of those that share one, the higher score keeps it. What has no pixel is left out.
+    Labels without a name get numbers above those of all classes.
     """
 
     file = "tracks_mots.txt"
@@ -127,6 +128,7 @@ class MotsText(MotText):
 
         super().__init__(clip)
         self._numbers = mots_numbers(clip.classes)
+        self._nameless = max([IGNORE_CLASS, *self._numbers.values()]) + 1 - len(clip.classes)
         self._repairs = Repairs()
 
     @property
@@ -142,17 +144,16 @@ class MotsText(MotText):
             return ""
         if tracks.masks is None:
             raise InputError(f"{self.file}: frame {number} has tracks without masks; leave out the output mots")
-        classes = np.array([self._numbers.get(label, label + 1) for label in tracks.labels.tolist()])
+        classes = np.array([self._numbers.get(label, self._nameless + label) for label in tracks.labels.tolist()])
         table = replace(stack_tracks([tracks], [number]), class_ids=classes)
         return format_mots(ready_table(table, True, self._repairs))
 
 
 def mots_numbers(classes: Sequence[str]) -> dict[int, int]:
     """Label -> class number in MOTS files: car 1, pedestrian 2, the others as export files number them."""
-    from clmot_qd.evaluation.formats.numbering import server_classes
+    from clmot_qd.evaluation.formats.numbering import mots_classes
 
-    fixed = {name: number for number, name in MOTS_CLASSES.items()} | {IGNORE_NAME: IGNORE_CLASS}
-    numbers = server_classes({name: label + 1 for label, name in enumerate(classes)}, fixed)
+    numbers = mots_classes({name: label + 1 for label, name in enumerate(classes)})
     return {counted - 1: number for counted, number in numbers.items()}
 
 

@@ -196,7 +196,7 @@ def read_detections(path: PathLike) -> MotTable:
     return _to_table(_read_rows(path, allow_empty=False), with_classes=False)
 
 
-def read_tracks(path: PathLike, first_class: int = 1) -> MotTable:
+def read_tracks(path: PathLike, first_class: int = 1, first_frame: int = 1) -> MotTable:
     """Read a result file. An empty file is a tracker that found nothing.
 
     The eighth column is taken as a class if it is ``first_class`` or more, as in the files that :func:`write_tracks`
@@ -206,12 +206,13 @@ def read_tracks(path: PathLike, first_class: int = 1) -> MotTable:
     Args:
         path: The file.
         first_class: The lowest number of a class, 0 or 1; what is below stands for no class.
+        first_frame: The lowest frame number that can occur; 0 in results on KITTI-MOTS.
 
     Raises:
         InputError: The file is missing or malformed, or a row has half a class where the others have whole ones; the
             message names the line.
     """
-    rows = _read_rows(path, allow_empty=True)
+    rows = _read_rows(path, allow_empty=True, first_frame=first_frame)
     _require_classes_of_the_others(path, rows[:, 7:8], first_class)
     table = _to_table(rows, with_classes=bool(_whole(rows[:, 7:8]).all()))
     classes = np.where(table.class_ids < first_class, -1, table.class_ids)
@@ -258,12 +259,12 @@ def _to_table(rows: FloatArray, *, with_classes: bool) -> MotTable:
     return make_table(rows[:, 0], rows[:, 1], rows[:, 2:6], scores, *optional)
 
 
-def _read_rows(path: PathLike, *, allow_empty: bool) -> FloatArray:
+def _read_rows(path: PathLike, *, allow_empty: bool, first_frame: int = 1) -> FloatArray:
     """Return the file as numbers, (n, 7 or more), checked for what no kind of file may hold."""
     rows, _ = _load(path)
     if not len(rows) and not allow_empty:
         raise InputError(f"{path}: the file is empty; it needs rows {_ROW}")
-    _check_numbers(path, rows)
+    _check_numbers(path, rows, first_frame)
     return rows
 
 
@@ -337,10 +338,10 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _check_numbers(path: PathLike, rows: FloatArray) -> None:
+def _check_numbers(path: PathLike, rows: FloatArray, first_frame: int = 1) -> None:
     """Refuse what no kind of file may hold."""
     _refuse(path, ~np.all(np.isfinite(rows), axis=1), lambda row: "a value is not finite; every field must be a number")
-    _check_counters(path, rows[:, :2])
+    _check_counters(path, rows[:, :2], first_frame)
     size = "box of {:g} x {:g} pixels: width and height must be greater than 0"
     _refuse(path, np.any(rows[:, 4:6] <= 0, axis=1), lambda row: size.format(*rows[row, 4:6]))
 

@@ -9,8 +9,8 @@ wrong. In ground truth an id is ``1000 * class + number`` and that of regions 10
 Height and width are those of the picture, the runs COCO's compressed ones. Rows may stand in any order; no pixel may
 belong to two of a frame, see :func:`~clmot_qd.masks.make_disjoint`.
 
-A mask that is read and written again keeps every bit. A malformed row raises :class:`~clmot_qd.errors.InputError` with
-its line.
+A mask that is read and written again keeps every bit, unless it has runs of no pixel: these are joined. A malformed row
+raises :class:`~clmot_qd.errors.InputError` with its line.
 
 Source: https://www.vision.rwth-aachen.de/page/mots, and TrackEval's readers of both data sets.
 """
@@ -25,8 +25,8 @@ from clmot_qd.datasets.mot_text import LAST_FRAME, IntArray, MotTable, PathLike,
 from clmot_qd.errors import InputError
 from clmot_qd.files import read_text, write_text
 from clmot_qd.geometry import xyxy_to_xywh
-from clmot_qd.masks import RleMasks
-from clmot_qd.masks.checks import require_runs, require_size
+from clmot_qd.masks import RleMasks, read_runs
+from clmot_qd.masks.checks import require_size
 
 #: Class numbers -> names, of both data sets; MOTS20 has no cars.
 MOTS_CLASSES = {1: "car", 2: "pedestrian"}
@@ -91,9 +91,8 @@ def read_mots_rows(
         if found != (expected := expected or found):
             what = f"a mask of {found[1]} x {found[0]} pixels, the video has {expected[1]} x {expected[0]}"
             raise InputError(f"{place}: {what}; rows are {_ROW}")
-        require_runs(runs, *found, place, fill=True)
         numbers.append(row)
-        counts.append(runs.encode())
+        counts.append(read_runs(runs, *found, place))
         lines.append(line)
     return _table(numbers, RleMasks.of(counts, expected or (0, 0))), np.array(lines, dtype=np.int64)
 

@@ -31,7 +31,7 @@ def evaluate_tracks(
     progress: Callable[[str], None] = lambda line: None,
     protocol: str = "mot",
     jobs: int = 1,
-    iou_type: str = "bbox",
+    iou_type: str | None = None,
 ) -> TrackScores:
     """Score predicted tracks.
 
@@ -47,9 +47,10 @@ def evaluate_tracks(
         progress: Is given one line per sequence, and one about masks that had to be changed.
         protocol: Name of one of :data:`~clmot_qd.evaluation.protocols.PROTOCOLS`.
         jobs: How many processes share the sequences.
-        iou_type: ``bbox``, or ``segm`` for the overlap of masks, which ``truth`` and ``tracks`` need then. MOTA, MOTP
-            and sMOTA are called MOTSA, MOTSP and sMOTSA there. Masks without a pixel are left out; where the protocol
-            asks for disjoint predictions, a pixel that several claim goes to the one of the highest score.
+        iou_type: None or ``bbox``, or ``segm`` for the overlap of masks, which ``truth`` and ``tracks`` need then.
+            MOTA, MOTP and sMOTA are called MOTSA, MOTSP and sMOTSA there. Masks without a pixel are left out; where the
+            protocol asks for disjoint predictions, a pixel that several claim goes to the one of the highest score. A
+            protocol for masks needs one to be named; ``bbox`` applies its rules to boxes then.
 
     Raises:
         InputError: Unknown class, sequence, protocol or backend; a frame that the sequence does not have; an identity
@@ -62,7 +63,8 @@ def evaluate_tracks(
         raise InputError(f"jobs is {jobs}; give the number of processes, 1 or more")
     require_backends(backends)
     rules = get_protocol(protocol)
-    require_iou_type(iou_type)
+    require_iou_type(iou_type or "bbox", rules if iou_type is None else None)
+    iou_type = iou_type or "bbox"
     names = list(rules.classes or truth.occurring_classes()) if classes is None else list(classes)
     _check(truth, tracks, names, rules)
     if iou_type == "segm":

@@ -20,6 +20,12 @@ class Repairs:
     empty: int = 0
     empty_true: int = 0
 
+    def __iadd__(self, other: Repairs) -> Repairs:
+        """Add what was changed elsewhere."""
+        for key, value in vars(other).items():
+            setattr(self, key, getattr(self, key) + value)
+        return self
+
     def __str__(self) -> str:
         """Return one line, empty if nothing was changed."""
         parts = []

@@ -51,7 +51,7 @@ class Protocol:
         easier_levels: Score -> largest ``difficulty`` that it asks for. A harder object that is not found is not
             missed; one that is found counts like any other. The plain scores ask for all objects.
         iou_types: Those of :data:`IOU_TYPES` that the benchmark scores. Commands that have boxes alone, such as those
-            that choose a tracker's parameters, may use its rules for boxes.
+            that choose a tracker's parameters, ask for ``bbox`` and use its rules for boxes.
         disjoint_masks: Whether a pixel may be in one predicted mask of a frame alone.
     """
 

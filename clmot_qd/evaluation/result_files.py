@@ -28,7 +28,9 @@ def read_truth(
         InputError: See :func:`~clmot_qd.evaluation.ground_truth.read_cocovid`, ``read_mot_root`` and
             :func:`~clmot_qd.evaluation.mots_truth.read_mots_root`.
     """
-    if Path(path).is_dir() and masks and detector is None:
+    if Path(path).is_dir() and masks:
+        if detector is not None:
+            raise InputError(f"{path}: a detector can be chosen of MOT17's boxes only; leave it out to score masks")
         return read_mots_root(path, sequences)
     if Path(path).is_dir():
         return read_mot_root(path, sequences, detector)
@@ -50,7 +52,11 @@ def read_results(folder: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
         InputError: A file is missing or malformed. A tracker that found nothing leaves an empty file.
     """
     first_class = 0 if 0 in truth.categories.values() else 1
-    return {name: read_tracks(file, first_class) for name, file in require_results(folder, truth).items()}
+    first_frames = {name: int(true.frames.min(initial=1) > 0) for name, true in truth.sequences.items()}
+    return {
+        name: read_tracks(file, first_class, first_frames[name])
+        for name, file in require_results(folder, truth).items()
+    }
 
 
 def require_results(folder: PathLike, truth: GroundTruth) -> dict[str, Path]:

@@ -24,16 +24,17 @@ from clmot_qd.datasets.mot_text import (
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.backends import require_backends
 from clmot_qd.evaluation.evaluate import evaluate_tracks
-from clmot_qd.evaluation.formats.registry import require_formats, write_results_in
+from clmot_qd.evaluation.formats.registry import FORMATS, require_formats, write_results_in
 from clmot_qd.evaluation.gathering import GatheringMetric
 from clmot_qd.evaluation.ground_truth import read_cocovid
-from clmot_qd.evaluation.mask_tables import require_size
+from clmot_qd.evaluation.mask_tables import Repairs, require_size
 from clmot_qd.evaluation.protocols import get_protocol, require_iou_type
 from clmot_qd.evaluation.scores import TrackScores
 from clmot_qd.evaluation.track_map_scores import TrackMapScores
 from clmot_qd.geometry import xyxy_to_xywh
-from clmot_qd.masks import RleMasks
+from clmot_qd.masks import RleMasks, make_disjoint
 
+_BITMAP_DIMS = 3
 _LEAST_SIDE = 1e-4  # pixels; what is smaller is no box, and a result file could not tell its side from 0
 
 
@@ -48,14 +49,15 @@ class TrackEvalMetric(GatheringMetric):
 
     A data sample is a ``TrackDataSample`` (as object or dict) with any number of frames. Each frame has
     ``pred_track_instances`` with ``instances_id (n,)``, ``bboxes (n, 4)`` xyxy in pixels of the original image,
-    ``scores (n,)`` and ``labels (n,)``, from models with masks also ``masks``, n :class:`~clmot_qd.masks.RleMasks` in
-    pixels of the original image; and in its metainfo the ``video_id`` and ``frame_id`` of the annotation file.
+    ``scores (n,)`` and ``labels (n,)``, from models with masks also ``masks`` in pixels of the original image, n
+    :class:`~clmot_qd.masks.RleMasks` or bitmaps (n, H, W); and in its metainfo the ``video_id`` and ``frame_id`` of the
+    annotation file.
 
     Args:
         ann_file: CocoVID annotation file.
         classes: Names of the classes to score. None takes those of a protocol of several classes, otherwise all that
-            have boxes in ``ann_file``, with ``format_only`` all that it lists. Predictions of other classes are left
-            out.
+            have boxes in ``ann_file``, with ``format_only`` all that it lists, or those of a protocol that has regions.
+            Predictions of other classes are left out.
         distractors: Names of the classes on which predictions are neither right nor wrong; None takes those of the
             protocol, as far as the file has them.
         backends: The first one's numbers get the plain keys (``HOTA``, ``MOTA``, ``IDF1`` ...), see
@@ -69,9 +71,11 @@ class TrackEvalMetric(GatheringMetric):
         protocol: One of :data:`clmot_qd.evaluation.PROTOCOLS`: ``mot``, ``mot20``, ``bdd100k``, ``mots20``,
             ``kitti-mots``, ``waymo``, ``plain``.
         out_format: What is written to ``out_dir``: one or several of ``mot`` (SEQUENCE.txt), ``bdd100k``, ``tao``,
-            ``cocovid`` (a file FORMAT.json each), ``mots``, ``bdd100k-bitmasks`` (masks, a folder FORMAT each).
+            ``cocovid`` (a file FORMAT.json each), ``mots``, ``bdd100k-bitmasks`` (masks, a folder FORMAT each). None
+            takes ``mot``, with ``segm`` also ``mots``.
         iou_type: What overlaps: ``bbox``, or ``segm`` for masks, which ``ann_file`` and the model must have then. Their
-            scores are called ``MOTSA``, ``MOTSP``, ``sMOTSA``.
+            scores are called ``MOTSA``, ``MOTSP``, ``sMOTSA``. Where the protocol asks for disjoint masks, those of all
+            classes of a frame compete for its pixels, also if ``classes`` asks for a few.
 
     Raises:
         InputError: An argument or the file is wrong, or a backend is not installed.
@@ -92,7 +96,7 @@ class TrackEvalMetric(GatheringMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
         protocol: str = "mot",
-        out_format: str | Sequence[str] = "mot",
+        out_format: str | Sequence[str] | None = None,
         iou_type: str = "bbox",
     ) -> None:
         """Read the ground truth and check everything that can be checked without predictions."""
@@ -106,7 +110,8 @@ class TrackEvalMetric(GatheringMetric):
         self.backends = tuple(backends)
         self.iou_thr = iou_thr
         self.out_dir = None if out_dir is None else Path(out_dir)
-        self.out_format = require_formats(out_format)
+        usual = ("mot", "mots") if iou_type == "segm" else ("mot",)
+        self.out_format = require_formats(usual if out_format is None else out_format)
         self.format_only = format_only
         self._numbers = dict(zip(self.classes, self.truth.class_numbers(self.classes)))
         self._warned = False
@@ -131,7 +136,7 @@ class TrackEvalMetric(GatheringMetric):
                 raise InputError(f"TrackEvalMetric: classes has {name!r}, but the model's are {', '.join(known)}")
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep (sequence, frame number, tracks) of every frame.
+        """Keep (sequence, frame number, tracks, repaired masks) of every frame.
 
         Raises:
             InputError: A frame that the annotation file does not have, a model that does not track, an identity that
@@ -140,7 +145,7 @@ class TrackEvalMetric(GatheringMetric):
         for sample in data_samples:
             for frame in _get(sample, "video_data_samples"):
                 sequence, number = self._locate(frame)
-                self.results.append((sequence, number, self._read(frame, sequence, number)))
+                self.results.append((sequence, number, *self._read(frame, sequence, number)))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         """Score, print the tables, write the files; empty if ``format_only``."""
@@ -180,7 +185,7 @@ class TrackEvalMetric(GatheringMetric):
         )
 
     def _all_classes(self, format_only: bool) -> tuple[str, ...]:
-        if len(self.protocol.classes) > 1:
+        if len(self.protocol.classes) > 1 or (format_only and self.protocol.regions):
             return self.protocol.classes
         return tuple(self.truth.categories) if format_only else self.truth.occurring_classes()
 
@@ -195,11 +200,11 @@ class TrackEvalMetric(GatheringMetric):
             raise InputError(f"{self.truth.source}: {what}; test on the data that ann_file describes")
         return self.truth.frame_index[place]
 
-    def _read(self, frame: Any, sequence: str, number: int) -> MotTable:
-        """Return the predictions that count."""
+    def _read(self, frame: Any, sequence: str, number: int) -> tuple[MotTable, Repairs]:
+        """Return the predictions that count, and what happened to the masks of all."""
         tracks, place = _get(frame, "pred_track_instances"), f"{sequence}, frame {number}"
         if not list(tracks.keys()):  # what some models leave of a frame without detections
-            return empty_table()
+            return empty_table(), Repairs()
         ids, labels = (to_numpy(_get(tracks, key)).astype(np.int64) for key in ("instances_id", "labels"))
         corners, scores = (to_numpy(_get(tracks, key)).astype(np.float64) for key in ("bboxes", "scores"))
         if find_duplicate(np.zeros_like(ids), ids) is not None:
@@ -207,19 +212,30 @@ class TrackEvalMetric(GatheringMetric):
         bboxes = xyxy_to_xywh(corners)
         numbers, scored = self._class_numbers(labels, place)
         named = numbers if len(self.classes) > 1 else None
-        masks = self._masks(tracks, sequence, place)
+        masks, repairs = self._disjoint(self._masks(tracks, sequence, place), scores)
         table = make_table(np.full(len(ids), number), ids, bboxes, scores, named, masks=masks)
-        return table.select(scored & self._are_boxes(bboxes, place))
+        return table.select(scored & self._are_boxes(bboxes, place)), repairs
 
     def _masks(self, tracks: Any, sequence: str, place: str) -> RleMasks | None:
         """Return the masks of all predictions, if somebody will look at them."""
-        masks: RleMasks | None = tracks.get("masks") if self.iou_type == "segm" or self.out_dir is not None else None
+        masks = _encoded(tracks.get("masks"), place) if self._wants_masks() else None
         if masks is None and self.iou_type == "segm":
             raise InputError(f"{place}: the tracks have no masks to score with iou_type segm; take a model with masks")
         true = self.truth.sequences[sequence].boxes.masks
         if masks is not None and true is not None:
             require_size(masks, true, place)
         return masks
+
+    def _wants_masks(self) -> bool:
+        kept = self.out_dir is not None and any(FORMATS[name].keeps_masks for name in self.out_format)
+        return kept or self.iou_type == "segm"
+
+    def _disjoint(self, masks: RleMasks | None, scores: FloatArray) -> tuple[RleMasks | None, Repairs]:
+        """Give each pixel to one mask if the protocol asks for that, before classes that are not scored go."""
+        if masks is None or self.iou_type != "segm" or not self.protocol.disjoint_masks:
+            return masks, Repairs()
+        parts = make_disjoint(masks, scores)
+        return parts.masks, Repairs(trimmed=int(parts.trimmed.sum()), predicted=len(masks))
 
     def _class_numbers(self, labels: IntArray, place: str) -> tuple[IntArray, BoolArray]:
         """Return (n,) class numbers of the annotation file and (n,) whether the class is one to score."""
@@ -242,8 +258,13 @@ class TrackEvalMetric(GatheringMetric):
     def _gather(self, results: list) -> dict[str, MotTable]:
         """Join the frames of each sequence; of a frame that was tested twice the first result counts."""
         by_sequence: dict[str, dict[int, MotTable]] = {name: {} for name in self.truth.sequences}
-        for sequence, number, table in results:
-            by_sequence[sequence].setdefault(number, table)
+        repairs = Repairs()
+        for sequence, number, table, changed in results:
+            if number not in by_sequence[sequence]:
+                by_sequence[sequence][number] = table
+                repairs += changed
+        if str(repairs):
+            print_log(str(repairs), logger="current", level=WARNING)
         return {name: join_tables(list(frames.values())) for name, frames in by_sequence.items()}
 
 
@@ -253,6 +274,20 @@ def _get(item: Any, key: str) -> Any:
     if value is None:
         raise InputError(f"TrackEvalMetric: a data sample has no {key}; it needs a tracking model on a video data set")
     return value
+
+
+def _encoded(masks: Any, place: str) -> RleMasks | None:
+    """Return the masks of a frame as run lengths; mmdet's own models give them as bitmaps (n, H, W).
+
+    Raises:
+        InputError: They are something else.
+    """
+    if masks is None or isinstance(masks, RleMasks):
+        return masks
+    if isinstance(masks, (list, tuple)) or (bitmaps := to_numpy(masks)).ndim != _BITMAP_DIMS:
+        what = f"masks are a {type(masks).__name__} that holds no bitmaps (n, height, width)"
+        raise InputError(f"{place}: {what}; give these, or clmot_qd.masks.RleMasks")
+    return RleMasks.of_bitmaps(bitmaps)
 
 
 def to_numpy(values: Any) -> np.ndarray:

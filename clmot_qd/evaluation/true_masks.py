@@ -9,7 +9,7 @@ import numpy as np
 
 from clmot_qd.datasets.mot_text import IntArray, PathLike
 from clmot_qd.errors import InputError
-from clmot_qd.masks import RleMasks, read_segmentation
+from clmot_qd.masks import RleMasks, has_segmentation, read_segmentation
 
 Size = tuple[int, int]
 
@@ -31,7 +31,7 @@ class TrueMasks:
     def __init__(
         self, path: PathLike, images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str, Any]]
     ) -> None:
-        if annotations and not any(map(_has_mask, annotations)):
+        if annotations and not any(map(has_segmentation, annotations)):
             raise InputError(f"{path}: no annotation has a 'segmentation', which scoring masks needs (iou_type segm)")
         self._size_of_video = _sizes_of_videos(path, images)
         video_of_image = {image["id"]: image["video_id"] for image in images}
@@ -42,10 +42,6 @@ class TrueMasks:
     def of_video(self, video: int, rows: IntArray) -> RleMasks:
         """Return the masks of the annotations ``rows`` (n,) of one video; of 0 x 0 pixels for one without images."""
         return RleMasks(self._size_of_video.get(video, (0, 0)), self._runs[rows])
-
-
-def _has_mask(entry: Mapping[str, Any]) -> bool:
-    return entry.get("segmentation") is not None
 
 
 def _sizes_of_videos(path: PathLike, images: Sequence[Mapping[str, Any]]) -> dict[int, Size]:
@@ -63,7 +59,7 @@ def _sizes_of_videos(path: PathLike, images: Sequence[Mapping[str, Any]]) -> dic
 
 def _runs(path: PathLike, index: int, entry: Mapping[str, Any], size: Size) -> bytes:
     place = f"{path}: annotations[{index}]"
-    if _has_mask(entry):
+    if has_segmentation(entry):
         return read_segmentation(entry["segmentation"], size, place)
     if not (entry.get("ignore") or entry.get("iscrowd")):
         raise InputError(f"{place} has no 'segmentation'; add it, or mark the object as ignored")

@@ -43,7 +43,7 @@ def export_onnx(
 ) -> Parity | None:
     """Write the model of ``tracking`` as an ONNX file.
 
-    Of a model with a mask head boxes and embeddings are written, which is told; it gives no masks from then on.
+    Of a model with a mask head boxes and embeddings are written, which is told.
 
     Args:
         tracking: Model, classes and pipeline, on the CPU.
@@ -66,10 +66,9 @@ def export_onnx(
     onnx = require_onnx()
     settings = settings_of(tracking)
     graph = graph_of(tracking.model)
-    if tracking.model.mask_thr is not None:
-        tracking.model.predict_masks = False
+    if tracking.gives_masks:
         logger.warning("%s: ONNX files track boxes: the model's masks are left out", out)
-    with atomic_path(out) as path:
+    with _boxes_alone(tracking.model), atomic_path(out) as path:
         _trace(graph, str(path), opset)
         model = onnx.load(str(path))
         _fill_in(model, settings)
@@ -200,6 +199,16 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(logging.NOTSET)
+
+
+@contextmanager
+def _boxes_alone(model: Any) -> Iterator[None]:
+    """Of a model that gives masks: without them for a while."""
+    before, model.predict_masks = model.predict_masks, False
+    try:
+        yield
+    finally:
+        model.predict_masks = before
 
 
 def _fill_in(model: Any, settings: FileSettings) -> None:

@@ -2,6 +2,14 @@
 
 from .disjoint import Disjoint, make_disjoint, make_frames_disjoint
 from .rle import RleMasks
-from .segmentation import read_segmentation
+from .segmentation import has_segmentation, read_runs, read_segmentation
 
-__all__ = ["Disjoint", "RleMasks", "make_disjoint", "make_frames_disjoint", "read_segmentation"]
+__all__ = [
+    "Disjoint",
+    "RleMasks",
+    "has_segmentation",
+    "make_disjoint",
+    "make_frames_disjoint",
+    "read_runs",
+    "read_segmentation",
+]

@@ -18,6 +18,7 @@ import numpy as np
 from clmot_qd.errors import InputError
 
 LARGEST_SIDE = 65_536  # pixels
+_FEWEST = 6  # coordinates of a triangle; pycocotools takes 4 for a box
 
 _RUNS = re.compile(r"(?:[P-o]{0,6}[0-O])*")  # up to six characters that another one follows, then one that ends it
 
@@ -33,8 +34,8 @@ def require_size(height: Any, width: Any, place: str) -> None:
             raise InputError(f"{place}: a picture of {width!r} x {height!r} pixels; sides are 1 to {LARGEST_SIDE}")
 
 
-def require_runs(counts: Any, height: int, width: int, place: str, fill: bool = False) -> None:
-    """Check that run lengths, a list of numbers or compressed text, stay in the picture.
+def require_runs(counts: Any, height: int, width: int, place: str, fill: bool = False) -> list[int]:
+    """Return run lengths, a list of numbers or compressed text, as numbers, once they are seen to stay in the picture.
 
     Args:
         counts: The runs.
@@ -51,10 +52,12 @@ def require_runs(counts: Any, height: int, width: int, place: str, fill: bool = 
     whole = isinstance(given, list) and all(type(one) is int and 0 <= one <= pixels for one in given)
     if not whole or sum(given) > pixels or (fill and sum(given) < pixels):
         raise InputError(f"{place}: its mask is no list of runs that fill {width} x {height} pixels")
+    runs: list[int] = given
+    return runs
 
 
 def require_polygons(polygons: Any, height: int, width: int, place: str) -> None:
-    """Check that polygons are lists of coordinates x, y, x, y, ... about the picture.
+    """Check that polygons are lists of coordinates x, y, x, y, ... about the picture; see :func:`areas_among`.
 
     Raises:
         InputError: They are not, or one leads around the picture again and again.
@@ -62,10 +65,16 @@ def require_polygons(polygons: Any, height: int, width: int, place: str) -> None
     if not isinstance(polygons, list):
         raise InputError(f"{place}: segmentation is neither polygons nor a mask ({polygons!r})")
     for polygon in polygons:
-        if not isinstance(polygon, list) or not polygon or len(polygon) % 2 or not _are_near(polygon, height, width):
+        if not isinstance(polygon, list) or not _are_near(polygon, height, width):
             raise InputError(f"{place}: a polygon is a list of numbers x, y, x, y, ... in or near the picture")
+    for polygon in areas_among(polygons):
         if _length(polygon) > height * width + 4 * (height + width):
             raise InputError(f"{place}: a polygon of {_length(polygon):g} pixels of outline, more than the picture has")
+
+
+def areas_among(polygons: Sequence[list[float]]) -> list[list[float]]:
+    """The polygons that have an area: points, lines and lists of an odd length have none, as mmdet takes them."""
+    return [polygon for polygon in polygons if len(polygon) >= _FEWEST and len(polygon) % 2 == 0]
 
 
 def runs_of(text: str) -> list[int] | None:

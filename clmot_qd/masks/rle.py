@@ -16,7 +16,7 @@ from .checks import runs_of
 Bitmaps = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-#: One mask as pycocotools has it: ``size`` [height, width] and ``counts``, bytes or text.
+#: One mask as pycocotools has it: ``size`` [height, width] and ``counts``; ours are text, as JSON knows no bytes.
 CocoRle = dict[str, Any]
 
 
@@ -28,8 +28,8 @@ class RleMasks:
     """Masks (n, H, W) as run lengths: a few hundred bytes each instead of millions of pixels.
 
     The runs are those of COCO's ``maskApi.c`` (columns first, compressed), which MOTS files and BDD100K's JSON have as
-    well, so that a mask that is read and written again keeps every bit. ``masks[3]`` is one mask as pycocotools and
-    mmdet's ``CocoMetric`` take it, ``masks[rows]`` are some of them; it may be a field of an ``InstanceData``.
+    well, so that a mask that is read and written again keeps every bit. ``masks[3]`` is one mask as pycocotools,
+    mmdet's ``CocoMetric`` and JSON take it, ``masks[rows]`` are some of them; it may be a field of an ``InstanceData``.
 
     Attributes:
         size: (height, width) of the picture.
@@ -56,8 +56,9 @@ class RleMasks:
         """Encode (n, H, W) of bool or numbers, of which all but 0 belong to the mask."""
         from pycocotools import mask as mask_api
 
-        columns = np.asfortranarray((bitmaps != 0).transpose(1, 2, 0).astype(np.uint8))
-        return cls.of([one["counts"] for one in mask_api.encode(columns)], bitmaps.shape[1:])
+        # One by one: copies of all of them at once are larger than all caches.
+        columns = (np.asfortranarray(bitmap != 0).view(np.uint8) for bitmap in bitmaps)
+        return cls.of([mask_api.encode(one)["counts"] for one in columns], bitmaps.shape[1:])
 
     @classmethod
     def of_crops(cls, crops: Sequence[Bitmaps], corners: Sequence[tuple[int, int]], size: Sequence[int]) -> RleMasks:
@@ -97,15 +98,19 @@ class RleMasks:
     def __getitem__(self, rows: Any) -> RleMasks: ...
     def __getitem__(self, rows: Any) -> CocoRle | RleMasks:
         """One mask as :data:`CocoRle`, or those that a mask, an index array, a slice or a tensor of such picks."""
-        if isinstance(rows, (int, np.integer)):
-            return {"size": list(self.size), "counts": self.counts[rows].decode()}  # JSON knows no bytes
+        if isinstance(rows, int) or getattr(rows, "ndim", None) == 0:
+            return {"size": list(self.size), "counts": self.counts[int(rows)].decode()}
         if hasattr(rows, "cpu"):
             rows = rows.cpu().numpy()
         return RleMasks(self.size, self.counts[rows])
 
     def __iter__(self) -> Iterator[CocoRle]:
-        """Each mask as :data:`CocoRle`."""
-        return ({"size": list(self.size), "counts": counts} for counts in self.counts)
+        """Each mask as :data:`CocoRle`, as ``masks[3]`` is one, so that JSON takes them."""
+        return ({"size": list(self.size), "counts": text} for text in self.texts())
+
+    def _coded(self) -> list[CocoRle]:
+        """The masks with the bytes that pycocotools works on, which it would make of text anew."""
+        return [{"size": self.size, "counts": counts} for counts in self.counts]
 
     def texts(self) -> list[str]:
         """The compressed runs as text, for JSON and MOTS files."""
@@ -115,9 +120,10 @@ class RleMasks:
         """Decode. -> (n, H, W) bool."""
         from pycocotools import mask as mask_api
 
-        if not len(self):
-            return np.zeros((0, *self.size), dtype=bool)
-        return np.ascontiguousarray(mask_api.decode(list(self)).transpose(2, 0, 1)).astype(bool)
+        bitmaps = np.empty((len(self), *self.size), dtype=bool)
+        for bitmap, one in zip(bitmaps, self._coded()):
+            bitmap[:] = mask_api.decode(one)
+        return bitmaps
 
     def crops(self) -> list[tuple[Bitmaps, tuple[int, int]]]:
         """Decode each mask within the smallest box around it, which is as fast as the boxes are small.
@@ -134,7 +140,7 @@ class RleMasks:
         """Pixels of each mask. -> (n,)."""
         from pycocotools import mask as mask_api
 
-        masks = list(self)
+        masks = self._coded()
         parts = [mask_api.area(masks[start : start + _MOST_AREAS]) for start in range(0, len(masks), _MOST_AREAS)]
         return np.concatenate([np.empty(0, dtype=np.int64), *parts]).astype(np.int64)
 
@@ -142,8 +148,11 @@ class RleMasks:
         """Smallest box around each mask. -> (n, 4) x1, y1, x2, y2 in pixels, zeros for an empty one."""
         from pycocotools import mask as mask_api
 
-        x, y, width, height = np.asarray(mask_api.toBbox(list(self)), dtype=np.float64).reshape(-1, 4).T
-        return np.stack([x, y, x + width, y + height], axis=1)
+        x, y, width, height = np.asarray(mask_api.toBbox(self._coded()), dtype=np.float64).reshape(-1, 4).T
+        # Runs of length 0, which files may have: boxes of masks without a pixel are billions of pixels away, and
+        # older pycocotools (2.0.11 does not) make others a column too wide.
+        boxes = np.minimum(np.stack([x, y, x + width, y + height], axis=1), [*self.size[::-1]] * 2)
+        return np.where(self.areas()[:, None] > 0, boxes, 0.0)
 
     def iou(self, others: RleMasks) -> FloatArray:
         """Intersection over union with each of the others. -> (n, m).
@@ -163,7 +172,7 @@ class RleMasks:
 
         if not len(self):
             return RleMasks.empty(self.size, 1)
-        return RleMasks.of([mask_api.merge(list(self), intersect=False)["counts"]], self.size)
+        return RleMasks.of([mask_api.merge(self._coded(), intersect=False)["counts"]], self.size)
 
     def _overlap(self, others: RleMasks, of_own_area: bool) -> FloatArray:
         from pycocotools import mask as mask_api
@@ -172,7 +181,7 @@ class RleMasks:
             return np.zeros((len(self), len(others)))
         if self.size != others.size:
             raise InputError(f"masks of {_text(self.size)} pixels are compared with masks of {_text(others.size)}")
-        overlap = np.asarray(mask_api.iou(list(self), list(others), [int(of_own_area)] * len(others)))
+        overlap = np.asarray(mask_api.iou(self._coded(), others._coded(), [int(of_own_area)] * len(others)))
         return np.nan_to_num(overlap, nan=0.0)  # empty masks
 
 

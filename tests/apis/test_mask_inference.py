@@ -13,6 +13,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from test_inferencer_options import BYTE, FRAMES, assert_same, open_project
 
 from clmot_qd.apis.class_lists import head_classes
+from clmot_qd.apis.detection_cache import cache_detections
 from clmot_qd.apis.inferencer import TrackingInferencer
 from clmot_qd.apis.precision import layers_of
 from clmot_qd.errors import InputError
@@ -115,17 +116,33 @@ def test_half_precision_changes_masks_a_little(project: dict[str, Any], plain: l
     head.convs[0].register_forward_hook(lambda *parts: seen.append(parts[2].dtype))
     tracks = session.update(FRAMES[0])
     assert seen == [torch.bfloat16]
+    exact = plain[0]
     assert tracks.masks is not None
-    assert tracks.masks.areas().sum() > 0
+    assert exact.masks is not None
+    pairs = np.argwhere(np.abs(tracks.bboxes[:, None] - exact.bboxes).max(axis=2) < 2)
+    assert len(pairs) == len(exact) > 1
+    overlaps = tracks.masks.iou(exact.masks)[pairs[:, 0], pairs[:, 1]]
+    assert overlaps[exact.masks.areas()[pairs[:, 1]] > 20].min() > 0.9
 
 
 @PROJECT
-def test_a_model_may_leave_its_masks_out(project: dict[str, Any], plain: list[Tracks]) -> None:
-    session = open_project(project, optimize=False)
-    session.model.predict_masks = False
+def test_a_model_may_leave_its_masks_out(project: dict[str, Any], plain: list[Tracks], tmp_path: Path) -> None:
+    session = open_project(project, {"model.predict_masks": False}, optimize=False)
     tracks = session.update(FRAMES[0])
     assert tracks.masks is None
     np.testing.assert_array_equal(tracks.bboxes, plain[0].bboxes)
+    files = session.track(FRAMES[:2], tmp_path)
+    assert [file.name for file in files] == ["tracks.txt", "tracks.mp4", "contact_sheet.png"]
+
+
+@PROJECT
+def test_detections_that_are_kept_are_boxes_which_is_told(
+    project: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING", logger="clmot_qd"):
+        cache_detections(project["config"], project["checkpoint"], tmp_path)
+    told = [record.getMessage() for record in caplog.records if "masks" in record.getMessage()]
+    assert told == [f"{project['checkpoint']}: these detections are boxes: the model's masks are left out"]
 
 
 @PROJECT

@@ -123,7 +123,9 @@ def test_a_mask_that_others_cover_is_left_out(tmp_path: Path) -> None:
         (("pedestrian",), [2]),
         (("car", "pedestrian"), [1, 2]),
         (("pedestrian", "car"), [2, 1]),
-        (("person", "car", "bus"), [11, 1, 3]),
+        (("person",), [2]),
+        (("person", "car", "bus"), [2, 1, 3]),
+        (("person", "pedestrian", "rider"), [11, 2, 3]),
         ((), []),
     ],
 )
@@ -135,11 +137,23 @@ def test_class_numbers_are_those_of_the_data_sets_and_of_export_files(
     assert class_numbers(truth) == {label + 1: number for label, number in enumerate(numbers)}
 
 
-def test_labels_without_a_name_are_counted_from_one(tmp_path: Path) -> None:
-    one = tracked(1)[0]
-    with MotsText(Clip(tmp_path, "a", 30.0, (96, 64), (), None)) as output:
-        output.add(1, one, None)
-    assert read_mots(output.path).class_ids.tolist() == [1, 2]
+@pytest.mark.parametrize(
+    ("classes", "numbers"),
+    [
+        ((), [11, 12, 20, 21]),
+        (("person",), [2, 11, 19, 20]),
+        (("person", "bus", "rider"), [2, 11, 18, 19]),
+    ],
+)
+def test_labels_without_a_name_get_numbers_that_no_class_has(
+    tmp_path: Path, classes: tuple[str, ...], numbers: list[int]
+) -> None:
+    rows = np.arange(4)
+    masks = RleMasks.of_bitmaps(np.eye(4, dtype=np.uint8)[:, None])
+    tracks = Tracks(rows, np.ones((4, 4), np.float32), np.ones(4, np.float32), np.array([0, 1, 9, 10]), rows, masks)
+    with MotsText(Clip(tmp_path, "a", 30.0, (4, 1), classes, None)) as output:
+        output.add(1, tracks, None)
+    assert read_mots(output.path).class_ids.tolist() == numbers
 
 
 def test_what_is_written_unless_one_asks(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -249,7 +250,11 @@ def test_a_picture_of_another_size_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no pictures"):
+    with pytest.raises(InputError, match=r"holds no pictures \([^)]*\)$"):
+        open_source(tmp_path)
+    (tmp_path / "det").mkdir()
+    write_pictures(tmp_path / "img1", clip(1), ["1.png"])
+    with pytest.raises(InputError, match=rf"holds no pictures .*; did you mean {re.escape(str(tmp_path / 'img1'))}\?$"):
         open_source(tmp_path)
     with pytest.raises(InputError, match=r"nowhere\.mp4: no such file"):
         open_source(tmp_path / "nowhere.mp4")

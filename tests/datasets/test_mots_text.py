@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pycocotools import mask as mask_api
 
 from clmot_qd.datasets.mot_text import MotTable, make_table
 from clmot_qd.datasets.mots_text import format_mots, read_mots, read_mots_rows, write_mots
@@ -44,6 +45,15 @@ def rle(pixels: list[int], size: tuple[int, int] = SIZE) -> str:
     flat = np.zeros(size[0] * size[1], dtype=bool)
     flat[pixels] = True
     return RleMasks.of_bitmaps(flat.reshape(size[::-1]).T[None]).texts()[0]
+
+
+def test_runs_without_a_pixel_are_joined(path: Path) -> None:
+    """pycocotools finds no overlap with them."""
+    text = mask_api.frPyObjects({"size": list(SIZE), "counts": [7, 0, 5, 20, 0, 10, 21]}, *SIZE)["counts"].decode()
+    path.write_text(f"1 2001 2 {SIZE[0]} {SIZE[1]} {text}\n")
+    masks = masks_of(read_mots(path))
+    assert masks.texts() == [rle(list(range(12, 42)))]
+    assert masks.iou(masks) == 1
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -193,4 +203,4 @@ def test_trackeval_reads_the_same(path: Path) -> None:
         mine = ours.select((ours.frames == frame) & (ours.class_ids != 10))
         assert theirs["gt_ids"][frame - 1].tolist() == mine.ids.tolist()
         assert theirs["gt_classes"][frame - 1].tolist() == mine.class_ids.tolist()
-        assert theirs["gt_dets"][frame - 1] == list(masks_of(mine))
+        assert [one["counts"].decode() for one in theirs["gt_dets"][frame - 1]] == masks_of(mine).texts()

@@ -85,7 +85,6 @@ def test_crowds_and_ignored_objects_and_other_classes_need_none(tiny: Path, mark
     build(tiny)
 
 
-@pytest.mark.parametrize("index", [0, 1])
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -95,9 +94,32 @@ def test_crowds_and_ignored_objects_and_other_classes_need_none(tiny: Path, mark
         ("text", "neither polygons nor a mask"),
     ],
 )
-def test_wrong_masks_are_named(tiny: Path, value: Any, message: str, index: int) -> None:
-    change(tiny, lambda one: one.update(segmentation=value), index)
-    with pytest.raises(InputError, match=rf"tiny.json: image 1 \(.*\): annotation {index + 1}: .*{message}"):
+def test_wrong_masks_are_named(tiny: Path, value: Any, message: str) -> None:
+    change(tiny, lambda one: one.update(segmentation=value))
+    with pytest.raises(InputError, match=rf"tiny.json: image 1 \(.*\): annotation 1: .*{message}"):
+        build(tiny)
+    change(tiny, lambda one: one.update(iscrowd=1))
+    with pytest.raises(InputError, match=message):
+        build(tiny)
+
+
+@pytest.mark.parametrize(
+    "why", [dict(category_id=2), dict(ignore=True), dict(bbox=[3, 3, 0.5, 9]), dict(area=0), dict(bbox=[200, 9, 9, 9])]
+)
+@pytest.mark.parametrize("value", [None, [], "text"])
+def test_what_mmdet_leaves_out_is_not_looked_at(tiny: Path, why: dict[str, Any], value: Any) -> None:
+    change(tiny, lambda one: one.update(segmentation=value, **why))
+    objects = [len(frame["instances"]) for frame in build(tiny).data_list[0]["images"]]
+    change(tiny, lambda one: one.update(segmentation=[[9, 9, 30, 9, 30, 30]]))
+    assert [len(frame["instances"]) for frame in build(tiny).data_list[0]["images"]] == objects
+
+
+def test_masks_that_mmdet_loads_go_by_its_rules(tiny: Path) -> None:
+    load = dict(type="LoadAnnotations", with_bbox=True, with_mask=True)
+    change(tiny, lambda one: one.update(segmentation=[[0, 0, 500, 0, 500, 500]]))
+    stills = build(tiny, "CocoDetectionDataset", pipeline=[STEPS[0], load])
+    assert stills[0]["gt_masks"].masks[0].any()
+    with pytest.raises(InputError, match="in or near the picture"):
         build(tiny)
 
 
@@ -137,5 +159,5 @@ def test_steps_are_found_however_deep() -> None:
     deep = dict(type="RandomApply", transforms=[dict(type="TransformBroadcaster", transforms=STEPS)], prob=1.0)
     assert loads_masks(pipeline(STEPS[2]))
     assert loads_masks(pipeline(load, deep))
-    assert loads_masks(pipeline(dict(load, with_mask=True)))
+    assert not loads_masks(pipeline(dict(load, with_mask=True)))
     assert not loads_masks(pipeline(load, *STEPS[:2], dict(type="TransformBroadcaster", transforms=STEPS[:2])))

@@ -157,6 +157,8 @@ def test_read_truth_takes_either(tmp_path: Path) -> None:
     assert list(read_truth(file, ["v10"]).sequences) == ["v10"]
     with pytest.raises(InputError, match=r"ann\.json: no sequence 'v1'; it has v9, v10"):
         read_truth(file, ["v1"])
+    with pytest.raises(InputError, match="root: a detector can be chosen of MOT17's boxes only; leave it out"):
+        read_truth(root, detector="SDP", masks=True)
     with pytest.raises(InputError, match="a detector can be chosen from a folder of sequences only"):
         read_truth(file, detector="SDP")
 

@@ -17,14 +17,14 @@ from mmdet.registry import METRICS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
-from mots_scene import SIZE, random_scene
+from mots_scene import SIZE, random_scene, table
 
 from clmot_qd.datasets.mot_text import MotTable
 from clmot_qd.datasets.mots_text import IGNORE_CLASS, IGNORE_NAME
 from clmot_qd.errors import InputError
-from clmot_qd.evaluation import evaluate_tracks, read_cocovid
+from clmot_qd.evaluation import evaluate_tracks, read_cocovid, track_eval_metric
 from clmot_qd.evaluation.formats import read_predictions
-from clmot_qd.evaluation.mask_tables import masks_of
+from clmot_qd.evaluation.mask_tables import Repairs, masks_of, ready_table
 
 CLASSES = ("car", "pedestrian")  # labels 0 and 1 of the model
 FRAMES = 12
@@ -86,11 +86,15 @@ def sample(table: MotTable, number: int, masks: bool = True) -> TrackDataSample:
 
 
 def run(table: MotTable, **options) -> dict[str, float]:
+    return run_samples([sample(table, number) for number in range(1, FRAMES + 1)], **options)
+
+
+def run_samples(samples: list[TrackDataSample], **options) -> dict[str, float]:
     metric = METRICS.build({"type": "TrackEvalMetric", "classes": None, "backends": ["trackeval"], **options})
     evaluator = Evaluator([metric])
     evaluator.dataset_meta = {"classes": CLASSES}
-    for number in range(1, FRAMES + 1):
-        evaluator.process([sample(table, number)])
+    for one in samples:
+        evaluator.process([one])
     return evaluator.evaluate(1)
 
 
@@ -117,11 +121,11 @@ def test_files_score_the_same(ann_file: str, tmp_path: Path, form: str) -> None:
     flat = run(predictions(), protocol="kitti-mots", iou_type="segm", **options)
     truth = read_cocovid(ann_file, masks=True)
     (path,) = (path for path in out.iterdir() if path.name != "metrics.json")
-    found = read_predictions(out if path.suffix == ".txt" else path, truth, form)
+    found = read_predictions(out if path.suffix == ".txt" else path, truth, form, masks=True)
     scores = evaluate_tracks(truth, found, protocol="kitti-mots", iou_type="segm", backends=["trackeval"]).flat()
     assert {f"track/{key}": value for key, value in scores.items()} == flat
     run(predictions(), protocol="plain", **options)
-    again = read_predictions(out if path.suffix == ".txt" else path, truth, form)
+    again = read_predictions(out if path.suffix == ".txt" else path, truth, form, masks=True)
     assert masks_of(again["one"]).texts() == masks_of(found["one"]).texts()
 
 
@@ -129,6 +133,78 @@ def test_boxes_of_a_model_with_masks_are_scored_as_before(ann_file: str) -> None
     flat = run(predictions(), ann_file=ann_file, protocol="plain")
     assert "track/MOTA" in flat
     assert "track/MOTSA" not in flat
+
+
+def test_masks_of_all_classes_compete(ann_file: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """Also if one class is scored: the files of all classes score the same, and the repair is told once."""
+    lines: list[str] = []
+    monkeypatch.setattr(track_eval_metric, "print_log", lambda line, **_: lines.append(line))
+    frames = [
+        [(x, 20, 12, 12, 2000 + i, 2) if i % 2 else (x, 22, 12, 12, 1000 + i, 1) for i, x in enumerate(range(4, 50, 8))]
+        for _ in range(FRAMES)
+    ]
+    found = table(frames, 1, disjoint=False)
+    scores = np.random.default_rng(0).random(len(found))
+    ids = np.where(found.class_ids == 2, found.ids, found.ids + 5)
+    truth = ready_table(replace(found, scores=1 - scores), True, Repairs())
+    Path(ann_file).write_text(json.dumps(cocovid(truth)))
+    found = replace(found, scores=scores, ids=ids)
+    options = {"classes": ["pedestrian"], "protocol": "kitti-mots", "iou_type": "segm"}
+    flat = run(found, ann_file=ann_file, **options, out_dir=str(tmp_path / "out"), out_format=("mots", "cocovid"))
+    annotated = read_cocovid(ann_file, masks=True)
+    expected = evaluate_tracks(annotated, {"one": found}, backends=["trackeval"], **options).flat()
+    assert flat == {f"track/{key}": value for key, value in expected.items()}
+    alone = {"one": found.select(found.class_ids == 2)}
+    assert expected["HOTA"] != evaluate_tracks(annotated, alone, backends=["trackeval"], **options).flat()["HOTA"]
+    assert len([line for line in lines if f"of {len(found)} predicted masks lost pixels to others" in line]) == 1
+    for path in (tmp_path / "out" / "mots", tmp_path / "out" / "cocovid.json"):
+        again = read_predictions(path, annotated, masks=True)
+        assert (
+            evaluate_tracks(annotated, again, backends=["trackeval"], **options).flat()["sMOTSA"] == expected["sMOTSA"]
+        )
+
+
+@pytest.mark.parametrize("kind", [torch.from_numpy, np.asarray])
+def test_bitmaps_as_mmdet_has_them(ann_file: str, tmp_path: Path, kind: Any) -> None:
+    samples = [sample(predictions(), number) for number in range(1, FRAMES + 1)]
+    for one in samples:
+        tracks = one.video_data_samples[0].pred_track_instances
+        bitmaps = tracks.pop("masks").bitmaps()
+        tracks.masks = kind(bitmaps)
+    options = {"ann_file": ann_file, "protocol": "kitti-mots", "iou_type": "segm"}
+    assert run_samples(samples, **options) == run(predictions(), **options)
+    options = {"ann_file": ann_file, "protocol": "plain", "out_format": "mots"}
+    run_samples(samples, **options, out_dir=str(tmp_path / "one"))
+    run(predictions(), **options, out_dir=str(tmp_path / "two"))
+    one, two = ((tmp_path / name / "mots" / "one.txt").read_text() for name in ("one", "two"))
+    assert one == two
+
+
+def test_what_is_written_unless_asked(ann_file: str, tmp_path: Path) -> None:
+    run(predictions(), ann_file=ann_file, protocol="kitti-mots", iou_type="segm", out_dir=str(tmp_path / "masks"))
+    assert {path.name for path in (tmp_path / "masks").iterdir()} == {"one.txt", "mots", "metrics.json"}
+    run(predictions(), ann_file=ann_file, protocol="plain", out_dir=str(tmp_path / "boxes"))
+    assert {path.name for path in (tmp_path / "boxes").iterdir()} == {"one.txt", "metrics.json"}
+
+
+def test_masks_that_no_file_keeps_are_not_looked_at(ann_file: str, tmp_path: Path) -> None:
+    given = sample(predictions(), 1)
+    given.video_data_samples[0].pred_track_instances.masks = ["no mask"] * len(sample_masks(given))
+    options = {"ann_file": ann_file, "protocol": "plain", "out_dir": str(tmp_path / "out")}
+    run_samples([given], **options)
+    with pytest.raises(InputError, match=r"one, frame 1: masks are a list that holds no bitmaps \(n, height, width\)"):
+        run_samples([given], **options, out_format=("mot", "bdd100k"))
+
+
+def test_regions_are_not_asked_of_the_model(ann_file: str, tmp_path: Path) -> None:
+    """A test set of MOTS20 is written with the protocol's classes."""
+    run(predictions(), ann_file=ann_file, protocol="mots20", iou_type="segm", format_only=True, out_dir=str(tmp_path))
+    rows = (tmp_path / "mots" / "one.txt").read_text().splitlines()
+    assert {row.split()[2] for row in rows} == {"2"}
+
+
+def sample_masks(given: TrackDataSample) -> Any:
+    return given.video_data_samples[0].pred_track_instances.masks
 
 
 class TestMistakes:
@@ -144,7 +220,7 @@ class TestMistakes:
         metric.process({}, [sample(predictions().select(np.arange(0)), 2, masks=False)])
 
     def test_masks_in_some_frames_alone(self, ann_file: str, tmp_path: Path) -> None:
-        metric = self.metric(ann_file, protocol="plain", out_dir=str(tmp_path / "out"))
+        metric = self.metric(ann_file, protocol="plain", out_dir=str(tmp_path / "out"), out_format="mots")
         metric.process({}, [sample(predictions(), 1), sample(predictions(), 2, masks=False)])
         with pytest.raises(InputError, match="some frames of a video have masks, others have none"):
             metric.evaluate(1)

@@ -171,7 +171,7 @@ def test_sequences_without_predictions_or_without_truth() -> None:
 
 
 def test_boxes_by_the_rules_for_masks() -> None:
-    """For commands that have boxes alone: each region by itself."""
+    """For commands that have boxes alone, and say so: each region by itself."""
     truth = join_tables([TWO, replace(TWO, class_ids=np.full(len(TWO), IGNORE_CLASS), scores=np.zeros(len(TWO)))])
     truth.bboxes[:, 0] = 20 * truth.ids
     truth.bboxes[len(TWO) :, 1] = 40
@@ -180,9 +180,11 @@ def test_boxes_by_the_rules_for_masks() -> None:
     )
     found.bboxes[len(TWO) :, 1] = 42  # 3 of 5 pixels in a region
     found = replace(found, masks=None)
-    flat = evaluate_tracks(truth_of(truth), {"a": found}, protocol="mots20").flat()
+    flat = evaluate_tracks(truth_of(truth), {"a": found}, protocol="mots20", iou_type="bbox").flat()
     assert (flat["MOTA"], flat["FP"]) == (100, 0)
     assert evaluate_tracks(truth_of(truth), {"a": found}, ["pedestrian"], protocol="plain").flat()["FP"] == len(TWO)
+    with pytest.raises(InputError, match="protocol mots20 does not score iou_type bbox; set iou_type to segm"):
+        evaluate_tracks(truth_of(truth), {"a": found}, protocol="mots20")
 
 
 class TestMistakes:

@@ -83,11 +83,12 @@ def changed(section: str, index: int, key: str, value: Any) -> dict[str, Any]:
         (without("images", 2, "width"), r"images\[2\] has no whole number 'width', which masks need"),
         (changed("images", 1, "width", 7), r"images\[1\] is \(4, 7\) \(height, width\), images before it \(4, 6\)"),
         (without("annotations", 1, "segmentation"), r"annotations\[1\] has no 'segmentation'; add it, or mark"),
+        (changed("annotations", 1, "segmentation", []), r"annotations\[1\] has no 'segmentation'; add it, or mark"),
         (
             changed("annotations", 0, "segmentation", {"size": [6, 4], "counts": TEXT}),
             r"annotations\[0\]: its mask is of size \[6, 4\] \(height, width\), the picture of \[4, 6\]",
         ),
-        (changed("annotations", 1, "segmentation", [[1, 2, 3]]), r"annotations\[1\]: a polygon is a list of numbers"),
+        (changed("annotations", 1, "segmentation", [[1, 2, "3"]]), r"annotations\[1\]: a polygon is a list of numbers"),
         (COCOVID | {"annotations": COCOVID["annotations"][3:]}, "no annotation has a 'segmentation', which scoring"),
     ],
 )

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from locations import REPOSITORY
-from mask_scene import assert_same_masks, mask_tracks, read_scene
+from mask_scene import assert_same_masks, mask_annotation, mask_tracks, read_scene
 from result_scene import annotation, assert_same, tracks
 from tao_scenes import as_cocovid, random_tao, run_trackeval
 
@@ -57,6 +58,23 @@ class TestEvalTracks:
         scores = json.loads(out.read_text())["trackeval"]
         assert scores["car"]["OVERALL"]["IDF1"] == scores["pedestrian"]["OVERALL"]["MOTA"] == pytest.approx(100)
         assert "OVERALL" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("name", ["cocovid", "bdd100k"])
+    def test_masks_are_read_to_be_scored(self, name: str, tmp_path: Path, capsys: Any) -> None:
+        """With boxes, whatever stands under their key does not matter."""
+        made, pred = mask_tracks(), tmp_path / "pred.json"
+        data = mask_annotation()
+        FORMATS["cocovid"].write(pred, read_scene(tmp_path, data), made)
+        data["annotations"] = [{"id": i, **one} for i, one in enumerate(json.loads(pred.read_text()), start=1)]
+        truth = read_scene(tmp_path, data)
+        FORMATS[name].write(pred, truth, made)
+        command = ["--gt", truth.source, "--pred", str(pred), "--protocol", "plain", "--backends", "trackeval"]
+        assert load("eval_tracks").main([*command, "--iou-type", "segm"]) == 0
+        assert "MOTSA" in capsys.readouterr().out
+        pred.write_text(pred.read_text().replace('"counts": "', '"counts": "x', 1))
+        assert load("eval_tracks").main(command) == 0
+        with pytest.raises(InputError, match="its mask is no list of runs"):
+            load("eval_tracks").main([*command, "--iou-type", "segm"])
 
     def test_forced_format(self, ann_file: str, tmp_path: Path) -> None:
         FORMATS["tao"].write(tmp_path / "pred.json", read_cocovid(ann_file), tracks())
@@ -118,7 +136,7 @@ class TestExportTracks:
         for source, target, name in steps:
             arguments = ["--gt", truth.source, "--pred", str(tmp_path / source), "--to", name]
             assert load("export_tracks").main([*arguments, "--out", str(tmp_path / target)]) == 0
-        assert_same_masks(read_predictions(tmp_path / "3.json", truth), mask_tracks())
+        assert_same_masks(read_predictions(tmp_path / "3.json", truth, masks=True), mask_tracks())
 
     def test_forced_format(self, ann_file: str, tmp_path: Path) -> None:
         FORMATS["tao"].write(tmp_path / "tao.json", read_cocovid(ann_file), tracks())

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mask_scene import HEIGHT, WIDTH, assert_same_masks, mask_annotation, mask_tracks, read_scene
 from PIL import Image
-from result_scene import tracks
+from result_scene import assert_same, tracks
 
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation import GroundTruth
@@ -66,7 +66,7 @@ class TestWriting:
         for name in (*KEY, *OF_MASKS):
             path = tmp_path / (name if name in OF_MASKS else f"{name}.json")
             FORMATS[name].write(path, truth, mask_tracks())
-            assert_same_masks(read_predictions(path, truth), mask_tracks())
+            assert_same_masks(read_predictions(path, truth, masks=True), mask_tracks())
         message = r"ann.json: images of 'a' have no height and width, which bitmasks need; add them"
         refused(message, lambda: FORMATS["bdd100k-bitmasks"].write(tmp_path / "out", truth, {"b": mask_tracks()["b"]}))
 
@@ -121,19 +121,22 @@ class TestReading:
     def test_mots(self, column: int, value: str, message: str, tmp_path: Path, truth: GroundTruth) -> None:
         FORMATS["mots"].write(tmp_path / "out", truth, mask_tracks())
         change_line(tmp_path / "out" / "b.txt", column, value)
-        refused(message, lambda: read_predictions(tmp_path / "out", truth))
+        refused(message, lambda: read_predictions(tmp_path / "out", truth, masks=True))
 
     def test_mots_without_a_sequence(self, tmp_path: Path, truth: GroundTruth) -> None:
         FORMATS["mots"].write(tmp_path / "out", truth, mask_tracks())
         (tmp_path / "out" / "a.txt").unlink()
-        refused("a.txt: no such file; every sequence needs one", lambda: read_predictions(tmp_path / "out", truth))
+        refused(
+            "a.txt: no such file; every sequence needs one",
+            lambda: read_predictions(tmp_path / "out", truth, masks=True),
+        )
 
     def test_regions_are_no_predictions(self, tmp_path: Path, truth: GroundTruth) -> None:
         """So that ground truth can be read as predictions."""
         FORMATS["mots"].write(tmp_path / "out", truth, mask_tracks())
         with open(tmp_path / "out" / "b.txt", "a") as handle:
             handle.write(f"1 10000 10 48 64 {mask_tracks()['b'].masks.texts()[1]}\n")
-        assert_same_masks(read_predictions(tmp_path / "out", truth), mask_tracks())
+        assert_same_masks(read_predictions(tmp_path / "out", truth, masks=True), mask_tracks())
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -152,7 +155,7 @@ class TestReading:
     def test_bitmasks(self, change: Callable, message: str, tmp_path: Path, truth: GroundTruth) -> None:
         FORMATS["bdd100k-bitmasks"].write(tmp_path / "out", truth, mask_tracks())
         change(tmp_path / "out" / "b" / "b-0001.png")
-        refused(message, lambda: read_predictions(tmp_path / "out", truth))
+        refused(message, lambda: read_predictions(tmp_path / "out", truth, masks=True))
 
     def test_bitmask_of_one_object_in_two_classes(self, tmp_path: Path, truth: GroundTruth) -> None:
         FORMATS["bdd100k-bitmasks"].write(tmp_path / "out", truth, mask_tracks())
@@ -160,7 +163,7 @@ class TestReading:
         picture[0], picture[1] = (1, 0, 0, 5), (3, 0, 0, 5)
         Image.fromarray(picture).save(tmp_path / "out" / "b" / "b-0001.png")
         message = "b-0001.png: identity 5 has pixels of two classes or attributes"
-        refused(message, lambda: read_predictions(tmp_path / "out", truth))
+        refused(message, lambda: read_predictions(tmp_path / "out", truth, masks=True))
 
     def test_marked_objects_of_bitmasks_are_no_predictions(self, tmp_path: Path, truth: GroundTruth) -> None:
         """BDD100K's tools mark what fills a frame without predictions as a crowd."""
@@ -169,7 +172,7 @@ class TestReading:
         blank.paste((1, 2, 0, 7), (0, 0, 9, 9))
         blank.paste((1, 1, 0, 8), (9, 9, 20, 20))
         blank.save(tmp_path / "out" / "b" / "b-0001.png")
-        assert_same_masks(read_predictions(tmp_path / "out", truth), mask_tracks())
+        assert_same_masks(read_predictions(tmp_path / "out", truth, masks=True), mask_tracks())
 
     @pytest.mark.parametrize("name", KEY)
     @pytest.mark.parametrize(
@@ -180,14 +183,14 @@ class TestReading:
             ({"size": [WIDTH, HEIGHT], "counts": [WIDTH * HEIGHT]}, "{}: its mask is of size .*64, 48"),
             ({"counts": "0"}, "{}: its mask is of size None"),
             ("x", "{}: segmentation is neither polygons nor a mask"),
-            ([[1, 2, 3]], "{}: a polygon is a list of numbers"),
+            ([[1, 2, "3"]], "{}: a polygon is a list of numbers"),
         ],
     )
     def test_json(self, name: str, mask: Any, message: str, tmp_path: Path, truth: GroundTruth) -> None:
         change_json(name, tmp_path, truth, lambda entry: entry.update({KEY[name]: mask}), first_alone=True)
         place = r"\[0\].labels\[0\]" if name == "bdd100k" else r"\[0\]"
         message = f"x.json: {place}: {message.format(KEY[name])}"
-        refused(message, lambda: read_predictions(tmp_path / "x.json", truth))
+        refused(message, lambda: read_predictions(tmp_path / "x.json", truth, masks=True))
 
     @pytest.mark.parametrize("name", KEY)
     def test_json_where_images_have_no_size(self, name: str, tmp_path: Path) -> None:
@@ -200,10 +203,10 @@ class TestReading:
         message = (
             r"its mask is of size \[48, 64\] \(height, width\), that of .* of \[2, 2\]; masks of a video are of one"
         )
-        refused(message, lambda: read_predictions(tmp_path / "x.json", truth))
+        refused(message, lambda: read_predictions(tmp_path / "x.json", truth, masks=True))
         change_json(name, tmp_path, truth, lambda entry: entry.update({KEY[name]: [[0, 0, 9, 0, 9, 9]]}))
         message = "has no size .height, width., and its image has none either"
-        refused(message, lambda: read_predictions(tmp_path / "x.json", truth))
+        refused(message, lambda: read_predictions(tmp_path / "x.json", truth, masks=True))
 
 
 def change_json(
@@ -218,11 +221,26 @@ def change_json(
     (folder / "x.json").write_text(json.dumps(data))
 
 
+BAD_MASKS = (None, {"size": [2, 2], "counts": [0, 4]}, [], [[1, 2, 3]], "x")
+
+
+@pytest.mark.parametrize("name", KEY)
+@pytest.mark.parametrize("mask", BAD_MASKS)
+def test_boxes_are_read_whatever_stands_beside_them(name: str, mask: Any, tmp_path: Path, truth: GroundTruth) -> None:
+    """Masks are read where they are asked for, and files of others have all kinds."""
+    change_json(name, tmp_path, truth, lambda entry: entry.update({KEY[name]: mask}), first_alone=True)
+    found = read_predictions(tmp_path / "x.json", truth)
+    assert_same(found, mask_tracks())
+    assert all(table.masks is None for table in found.values())
+
+
 class TestOddities:
     def test_scalabel_without_boxes_and_scores(self, tmp_path: Path, truth: GroundTruth) -> None:
         """As BDD100K describes the files of segmentation tracking: the box is that around the mask."""
+        change_json("bdd100k", tmp_path, truth, lambda label: label.update(box2d=None) or label.pop("score"))
+        assert_same_masks(read_predictions(tmp_path / "x.json", truth, masks=True), mask_tracks())
         change_json("bdd100k", tmp_path, truth, lambda label: [label.pop(key) for key in ("box2d", "score")])
-        found = read_predictions(tmp_path / "x.json", truth)
+        found = read_predictions(tmp_path / "x.json", truth, masks=True)
         assert_same_masks(found, mask_tracks())
         for table in found.values():
             np.testing.assert_array_equal(table.bboxes[:, 2:] + table.bboxes[:, :2], table.masks.boxes()[:, 2:])
@@ -230,14 +248,14 @@ class TestOddities:
         empty = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}
         change_json("bdd100k", tmp_path, truth, lambda label: (label.pop("box2d"), label.update(rle=empty)))
         message = r"x.json: \[0\].labels\[0\]: its rle has no pixel, and it has no box2d; remove the label"
-        refused(message, lambda: read_predictions(tmp_path / "x.json", truth))
+        refused(message, lambda: read_predictions(tmp_path / "x.json", truth, masks=True))
 
     def test_coco_masks_as_lists_and_polygons(self, tmp_path: Path, truth: GroundTruth) -> None:
         runs = {"size": [HEIGHT, WIDTH], "counts": [5, 7, HEIGHT * WIDTH - 12]}
         corner = [[0, 0, 4, 0, 4, 4, 0, 4]]
         for mask, pixels in ((runs, 7), (corner, 16)):
             change_json("cocovid", tmp_path, truth, lambda entry, mask=mask: entry.update(segmentation=mask))
-            found = read_predictions(tmp_path / "x.json", truth)
+            found = read_predictions(tmp_path / "x.json", truth, masks=True)
             assert found["b"].masks.areas().tolist() == [pixels] * 4
 
     def test_folders_with_other_texts(self, tmp_path: Path, truth: GroundTruth) -> None:
@@ -246,5 +264,10 @@ class TestOddities:
         (tmp_path / "out" / "0.txt").write_text("\n")
         (tmp_path / "out" / "1.txt").mkdir()
         assert detect_format(tmp_path / "out") == "mots"
+        (tmp_path / "out" / "0.txt").write_text("2024-01-01 my run\n")
+        assert detect_format(tmp_path / "out") == "mots"
+        for file in ("a.txt", "b.txt"):
+            (tmp_path / "out" / file).write_text((tmp_path / "out" / file).read_text().replace(" ", "\t"))
+        assert_same_masks(read_predictions(tmp_path / "out", truth), mask_tracks())
         (tmp_path / "out" / "0.txt").write_text("\ufeff1 2 3 4 5 6 7 8 9 10\n")  # MOT text with blanks
         assert detect_format(tmp_path / "out") == "mot"

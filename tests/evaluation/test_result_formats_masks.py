@@ -46,7 +46,7 @@ class TestRoundTrip:
         path = place_of(name, tmp_path)
         FORMATS[name].write(path, truth, mask_tracks())
         assert detect_format(path) == name
-        found = read_predictions(path, truth)
+        found = read_predictions(path, truth, masks=True)
         assert_same_masks(found, mask_tracks())
         if name not in OF_MASKS:
             assert_same(found, mask_tracks())
@@ -64,13 +64,13 @@ class TestRoundTrip:
         made = {"b": table_of(bitmap[None], [1], [1], [0.5])}
         assert "\\" in made["b"].masks.texts()[0]
         FORMATS[name].write(place_of(name, tmp_path), truth, made)
-        assert_same_masks({"b": read_predictions(place_of(name, tmp_path), truth)["b"]}, made)
+        assert_same_masks({"b": read_predictions(place_of(name, tmp_path), truth, masks=True)["b"]}, made)
 
     def test_through_all_formats(self, tmp_path: Path, truth: GroundTruth) -> None:
         now = mask_tracks()
         for name in (*WITH_MASKS, *WITH_MASKS[::-1]):
             FORMATS[name].write(place_of(name, tmp_path), truth, now)
-            now = read_predictions(place_of(name, tmp_path), truth, name)
+            now = read_predictions(place_of(name, tmp_path), truth, name, masks=True)
         assert_same_masks(now, mask_tracks())
 
     @pytest.mark.parametrize("name", WITH_MASKS)
@@ -93,7 +93,7 @@ class TestRoundTrip:
         for seed in (0, 1):  # nothing but hits, and nearly nothing
             tables = found if not seed else {key: replace(t, masks=t.masks[::-1]) for key, t in found.items()}
             FORMATS[name].write(place_of(name, tmp_path), truth, tables)
-            again = read_predictions(place_of(name, tmp_path), truth)
+            again = read_predictions(place_of(name, tmp_path), truth, masks=True)
             options = dict(classes=["car"], protocol="plain", iou_type="segm")
             expected.append(evaluate_tracks(truth, tables, **options).flat())
             scores.append(evaluate_tracks(truth, again, **options).flat())
@@ -104,7 +104,9 @@ class TestRoundTrip:
     @pytest.mark.parametrize("name", OF_MASKS)
     def test_nothing_found(self, name: str, tmp_path: Path, truth: GroundTruth) -> None:
         FORMATS[name].write(tmp_path / "out", truth, {"a": empty_table()})
-        assert {key: len(table) for key, table in read_predictions(tmp_path / "out", truth, name).items()} == {
+        assert {
+            key: len(table) for key, table in read_predictions(tmp_path / "out", truth, name, masks=True).items()
+        } == {
             "a": 0,
             "b": 0,
         }
@@ -112,7 +114,7 @@ class TestRoundTrip:
     @pytest.mark.parametrize("name", WITH_MASKS)
     def test_a_video_without_tracks_is_of_its_own_size(self, name: str, tmp_path: Path, truth: GroundTruth) -> None:
         FORMATS[name].write(place_of(name, tmp_path), truth, {"b": mask_tracks()["b"]})
-        found = read_predictions(place_of(name, tmp_path), truth)["a"]
+        found = read_predictions(place_of(name, tmp_path), truth, masks=True)["a"]
         assert len(found) == 0
         assert found.masks.size == (HEIGHT, WIDTH)
 
@@ -141,8 +143,10 @@ class TestWhatIsWritten:
         made = {"b": table_of(owners(2, 3), [0, 2], [4, 4], [0.5, 0.6])}
         FORMATS["mots"].write(tmp_path / "out", truth, made)
         assert [line[:2] for line in (tmp_path / "out" / "b.txt").read_text().splitlines()] == ["0 ", "2 "]
-        found = read_predictions(tmp_path / "out", truth)
+        found = read_predictions(tmp_path / "out", truth, masks=True)
         assert_same_masks({"b": found["b"]}, made)
+        FORMATS["mot"].write(tmp_path / "mot", truth, {"a": empty_table(), **made})
+        assert read_predictions(tmp_path / "mot", truth)["b"].frames.tolist() == [0, 2]
 
     def test_bitmasks(self, tmp_path: Path, truth: GroundTruth) -> None:
         """Every frame has a file, named as the frame is; classes have BDD100K's numbers."""
@@ -157,7 +161,7 @@ class TestWhatIsWritten:
         assert (picture[masks[3]] == [1, 0, 1, 44]).all()
         assert (picture[~masks[1] & ~masks[3]] == 0).all()
         assert not np.array(Image.open(tmp_path / "out" / "b" / "b-0001.png")).any()
-        assert_same_masks(read_predictions(tmp_path / "out", truth), made)
+        assert_same_masks(read_predictions(tmp_path / "out", truth, masks=True), made)
 
     def test_scalabel_and_coco(self, tmp_path: Path, truth: GroundTruth) -> None:
         made = mask_tracks()
@@ -189,7 +193,7 @@ class TestWhatIsWritten:
 
 
 class TestResolved:
-    @pytest.mark.parametrize("name", OF_MASKS)
+    @pytest.mark.parametrize("name", ["bdd100k", *OF_MASKS])
     def test_overlaps_go_to_the_highest_score(self, name: str, tmp_path: Path, truth: GroundTruth, caplog: Any) -> None:
         """In each frame, over all classes; what is left without a pixel is left out; one line says how many."""
         rng = np.random.default_rng(3)
@@ -200,22 +204,27 @@ class TestResolved:
         made = table_of(bitmaps, frames, list(range(1, 9)), scores)
         made = replace(made, class_ids=np.array([1, 3] * 4))
         with caplog.at_level(logging.WARNING):
-            FORMATS[name].write(tmp_path / "out", truth, {"b": made})
+            FORMATS[name].write(place_of(name, tmp_path), truth, {"b": made})
         (line,) = [record.getMessage() for record in caplog.records]
-        assert line.startswith(f"{tmp_path / 'out'}: 3 of 8 predicted masks lost pixels")
+        assert line.startswith(f"{place_of(name, tmp_path)}: 3 of 8 predicted masks lost pixels")
         assert "3 predicted masks have no pixel and are left out" in line
-        found = read_predictions(tmp_path / "out", truth)["b"]
+        found = read_predictions(place_of(name, tmp_path), truth, masks=True)["b"]
         assert found.ids.tolist() == [1, 2, 4, 5, 7]
         expected = [bitmaps[0] & ~bitmaps[1], bitmaps[1], bitmaps[3], bitmaps[4] & ~bitmaps[3], bitmaps[6]]
         np.testing.assert_array_equal(found.masks.bitmaps(), expected)
 
-    @pytest.mark.parametrize("name", ["bdd100k", "cocovid"])
-    def test_json_keeps_overlaps_and_empty_masks(self, name: str, tmp_path: Path, truth: GroundTruth) -> None:
+    def test_cocovid_keeps_overlaps_and_empty_masks(self, tmp_path: Path, truth: GroundTruth) -> None:
         bitmaps = np.ones((3, HEIGHT, WIDTH), dtype=bool)
         bitmaps[2] = False
         made = {"a": empty_table(), "b": table_of(bitmaps, [1, 1, 1], [1, 2, 3], [0.5, 0.6, 0.7])}
-        FORMATS[name].write(tmp_path / "x.json", truth, made)
-        assert_same_masks({"b": read_predictions(tmp_path / "x.json", truth)["b"]}, {"b": made["b"]})
+        FORMATS["cocovid"].write(tmp_path / "x.json", truth, made)
+        found = read_predictions(tmp_path / "x.json", truth, masks=True)
+        assert_same_masks({"b": found["b"]}, {"b": made["b"]})
+
+    def test_videos_without_masks_beside_others(self, tmp_path: Path, truth: GroundTruth) -> None:
+        made = {"a": tracks()["a"], "b": mask_tracks()["b"]}
+        FORMATS["bdd100k"].write(tmp_path / "x.json", truth, made)
+        assert_same(read_predictions(tmp_path / "x.json", truth), made)
 
     def test_identities_that_bitmasks_have_no_number_for(self, tmp_path: Path, truth: GroundTruth) -> None:
         made = mask_tracks()["b"]
@@ -223,7 +232,7 @@ class TestResolved:
             numbered = replace(made, ids=np.array(ids))
             FORMATS["bdd100k-bitmasks"].write(tmp_path / "out", truth, {"b": numbered})
             expected = np.array([1 + sorted(set(ids)).index(one) for one in ids])
-            found = read_predictions(tmp_path / "out", truth)
+            found = read_predictions(tmp_path / "out", truth, masks=True)
             assert_same_masks({"b": found["b"]}, {"b": replace(made, ids=expected)})
 
     def test_identities_of_mots(self, tmp_path: Path, truth: GroundTruth) -> None:
@@ -231,7 +240,7 @@ class TestResolved:
         made = mask_tracks()["b"]
         for ids, expected in (([0, 10_000, 7, 1_000_000], [0, 10_000, 7, 1_000_000]), ([0, 2**40, 7, 3], [1, 4, 3, 2])):
             FORMATS["mots"].write(tmp_path / "out", truth, {"b": replace(made, ids=np.array(ids))})
-            found = read_predictions(tmp_path / "out", truth)
+            found = read_predictions(tmp_path / "out", truth, masks=True)
             assert_same_masks({"b": found["b"]}, {"b": replace(made, ids=np.array(expected))})
 
     def test_classes_that_the_server_does_not_know(self) -> None:

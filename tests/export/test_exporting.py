@@ -214,6 +214,8 @@ def test_masks_are_left_out_which_is_told(
     ]
     assert parity is not None
     assert parity.detections > 3
+    assert tracking.gives_masks, "the file has none, the model still does"
+    assert tracking.update(moving_frames(2)[1]).masks is not None
 
 
 def test_other_detectors_are_refused_by_name() -> None:

@@ -119,7 +119,7 @@ def _write_masks(folder: Path) -> None:
 def _masks(name: str, files: str, kind: str) -> Reader:
     def read(folder: Path) -> None:
         truth = read_truth(folder / "ann.json")
-        tracks = read_predictions(folder / name, truth)
+        tracks = read_predictions(folder / name, truth, masks=True)
         for table in tracks.values():
             assert table.masks is None or table.masks.iou(table.masks).shape == 2 * table.masks.shape
         FORMATS["mots"].write(folder / "again", truth, {name: one for name, one in tracks.items() if one.masks})

@@ -176,6 +176,7 @@ def _bdd_frames(root: Path, folder: str, labels: list[dict[str, Any]]) -> None:
 _LABEL = dict(id="7", category="car", attributes={"occluded": True}, box2d=dict(x1=1, y1=2, x2=11.5, y2=22))
 _POLYGON = dict(vertices=[[1, 2], [3, 4], [5, 6], [7, 8], [9, 20]], types="LCCLL", closed=True)
 _RLE = dict(size=[720, 1280], counts=[3, 4, 5, 720 * 1280 - 12])
+_NO_PIXEL = dict(id="3", category="bus", rle=dict(size=[720, 1280], counts=[720 * 1280, 0]))
 
 
 def _tao(root: Path) -> None:
@@ -272,7 +273,7 @@ READERS = (
         lambda root: _bdd_frames(
             root,
             "labels/seg_track_20/rles/train/a.json",
-            [dict(id="1", category="car", poly2d=[_POLYGON]), dict(id="2", category="bus", rle=_RLE)],
+            [dict(id="1", category="car", poly2d=[_POLYGON]), dict(id="2", category="bus", rle=_RLE), _NO_PIXEL],
         ),
         {"**/*.json": "json"},
     ),

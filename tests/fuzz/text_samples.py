@@ -30,8 +30,8 @@ GT = "".join(
     f"{frame},{identity},{10 + frame},20.5,30,40.25,1,1,0.9\n" for frame in (1, 2, 3) for identity in (1, 2, 7)
 )
 GT15 = "".join(f"{frame},{identity},{10 + frame},20,30,40,1,-1,-1,-1\n" for frame in (1, 2, 3) for identity in (1, 2))
-#: Two objects and a region, each of some whole columns of 96 x 64 pixels.
-_MOTS = ((2001, 2, "P:P8P^5"), (2002, 2, "PX1Pd0PT4"), (10000, 10, "Ph3P2PV2"))
+#: Two objects and a region, each of some whole columns of 96 x 64 pixels, and an object that ends with a run of none.
+_MOTS = ((2001, 2, "P:P8P^5"), (2002, 2, "PX1Pd0PT4"), (10000, 10, "Ph3P2PV2"), (2003, 2, "PP60"))
 MOTS_GT = "".join(f"{frame} {one} {label} 64 96 {runs}\n" for frame in (1, 2, 3) for one, label, runs in _MOTS)
 DET = "".join(f"{frame},-1,{10 + frame},20.5,30,40.25,0.{frame}\n" for frame in (1, 2, 3))
 RESULT = "".join(

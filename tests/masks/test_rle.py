@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -59,6 +60,28 @@ def test_crops_of_runs_that_nobody_needs() -> None:
     ((crop, corner),) = masks.crops()
     assert corner == (0, 0)
     assert np.array_equal(crop, masks.bitmaps()[0, :, :3])
+
+
+@pytest.mark.parametrize("runs", [[63, 0], [0, 0, 63], [5, 0, 58], [5, 0, 8, 0, 50], [0, 2, 61, 0], [0, 0, 3, 2, 58]])
+def test_runs_without_a_pixel_stay_in_the_picture(runs: list[int]) -> None:
+    """pycocotools puts the boxes of some of them billions of pixels away."""
+    masks = RleMasks.of([mask_api.frPyObjects({"counts": runs, "size": [7, 9]}, 7, 9)["counts"]], (7, 9))
+    rows = RleMasks.cat([masks, RleMasks.of_bitmaps(np.ones((1, 7, 9)))])
+    for (crop, (left, top)), box, bitmap in zip(rows.crops(), rows.boxes(), rows.bitmaps()):
+        assert np.all((box >= 0) & (box <= [9, 7, 9, 7]))
+        assert [left, top, left + crop.shape[1], top + crop.shape[0]] == box.tolist()
+        assert np.array_equal(bitmap[top : top + crop.shape[0], left : left + crop.shape[1]], crop)
+        assert bitmap.sum() == crop.sum()
+    if not masks.areas()[0]:
+        assert masks.boxes().tolist() == [[0, 0, 0, 0]]
+    apart = make_disjoint(rows, np.array([1.0, 0.5])).masks
+    assert apart.areas().tolist() == [masks.areas()[0], 63 - masks.areas()[0]]
+
+
+def test_boxes_end_with_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pycocotools follows a run of no pixel at the end of the picture, as 2.0.11 does not."""
+    monkeypatch.setattr(mask_api, "toBbox", lambda masks: np.array([[2.0, 1, 8, 6]] * len(masks)))
+    assert RleMasks.of_bitmaps(np.ones((1, 7, 9))).boxes().tolist() == [[2, 1, 9, 7]]
 
 
 def test_pixels_areas_boxes_and_overlaps_are_those_of_the_bitmaps() -> None:
@@ -130,8 +153,11 @@ def test_they_are_a_field_of_instance_data_and_are_picked_like_arrays() -> None:
     found = InstanceData(scores=torch.tensor([0.1, 0.9, 0.5]), masks=masks)
     assert found[found.scores > 0.3].masks.texts() == masks.texts()[1:]
     assert InstanceData.cat([found, found]).masks.texts() == 2 * masks.texts()
-    assert list(masks)[1] == {"size": [4, 5], "counts": masks.counts[1]}
     assert masks[1] == {"size": [4, 5], "counts": masks.texts()[1]}, "as JSON has it"
+    assert json.loads(json.dumps([*masks])) == [masks[0], masks[1], masks[2]]
+    assert np.array_equal(mask_api.decode([*masks]).transpose(2, 0, 1), whole)
+    for one in (torch.tensor(1), np.array(1), np.int64(1), torch.tensor(-2)):
+        assert masks[one] == masks[1]
     assert masks[::-1].texts() == masks.texts()[::-1]
     assert masks.shape == (3,)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmdet.models.roi_heads import StandardRoIHead
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.registry import METRICS
 from mmdet.structures.mask import BitmapMasks
@@ -18,8 +19,8 @@ from quasi_dense_builder import BOXES, SIZE, build, frame, images, sample_of, to
 
 from clmot_qd.errors import InputError
 from clmot_qd.masks import RleMasks
-from clmot_qd.models.mot import detector_counts
-from clmot_qd.models.mot.mask_pasting import paste_grids, paste_tracked
+from clmot_qd.models.mot import detector_counts, mask_branch
+from clmot_qd.models.mot.mask_pasting import grids_on_host, paste_grids, paste_tracked
 from clmot_qd.models.mot.video_tracker import VideoTracker
 
 WITHOUT_MASKS = {"mask-rcnn": "faster-rcnn", "cascade-mask-rcnn": "cascade-rcnn"}
@@ -121,11 +122,9 @@ def test_the_model_gives_the_masks_of_mmdets_detector(detector: str) -> None:
     scaled = dict(scale_factor=(0.5, 0.5), ori_shape=(128, 192))
     view = images(views=1)
     ours = model.predict(view, [sample_of(frame(**scaled))])[0][0].pred_instances
-    feats = model.detector.extract_feat(view[:, 0])
     theirs = model.detector.predict(view[:, 0], [frame(**scaled)], rescale=True)[0].pred_instances
     torch.testing.assert_close(ours.bboxes, theirs.bboxes)
     assert len(ours) == 12
-    assert len(feats) == 5
     np.testing.assert_array_equal(ours.masks.bitmaps(), theirs.masks.numpy())
     assert 0 < ours.masks.areas().sum() < 12 * 128 * 192
     assert "mask_grids" not in ours
@@ -212,6 +211,71 @@ def test_a_frame_without_detections_has_no_masks() -> None:
     assert (len(found), len(found.masks), found.masks.size) == (0, 0, SIZE)
     alone = build("mask-rcnn", detector__test_cfg__rcnn__score_thr=2.0).eval()
     assert len(alone.predict(images(views=1), [sample_of(frame())])[0][0].pred_instances.masks) == 0
+
+
+def test_boxes_alone_are_those_with_masks() -> None:
+    model = build("mask-rcnn", **TRACKED).eval()
+    alone = build("mask-rcnn", predict_masks=False, **TRACKED).eval()
+    assert model.gives_masks
+    assert not alone.gives_masks
+    alone.proposals.masks.roi_head.mask_head.forward = None  # is not asked
+    found, boxes = (m.predict(images(views=1), [sample_of(frame())])[0][0].pred_track_instances for m in (model, alone))
+    assert len(found.masks) == len(found) > 0
+    assert "masks" not in boxes
+    assert torch.equal(found.bboxes, boxes.bboxes)
+
+
+@pytest.mark.parametrize("own_predict", [False, True])
+def test_other_mask_heads_may_be_there_where_boxes_alone_are_wanted(
+    own_predict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mask Scoring R-CNN; and HTC's kind, whose ``predict`` is its own, so that its masks are made and dropped."""
+    plain = build("mask-rcnn", **TRACKED).eval()
+    changes = dict(detector__roi_head=SCORING, detector__train_cfg__rcnn__mask_thr_binary=0.5, predict_masks=False)
+    model = build("mask-rcnn", **changes, **TRACKED).eval()
+    model.load_state_dict(plain.state_dict(), strict=False)
+    if own_predict:
+        head = type(model.detector.roi_head)
+        monkeypatch.setattr(head, "predict", lambda self, *args, **kwargs: super(head, self).predict(*args, **kwargs))
+        monkeypatch.setattr(head, "predict_mask", StandardRoIHead.predict_mask)  # leaves the scores
+    else:
+        model.detector.roi_head.mask_head.forward = None  # is not asked
+    assert (model.mask_thr, model.gives_masks) == (None, False)
+    found, boxes = (m.predict(images(views=1), [sample_of(frame())])[0][0] for m in (plain, model))
+    assert "masks" not in boxes.pred_instances
+    for name in ("bboxes", "scores", "labels"):
+        assert torch.equal(found.pred_track_instances[name], boxes.pred_track_instances[name]), name
+    if not own_predict:
+        return
+    total(model.train().loss(images(), [sample_of(masked(), frame())])).backward()
+    with pytest.raises(InputError, match="add LoadTrackMasks"):
+        model.loss(images(), [sample_of(frame(), frame())])
+
+
+@BOTH
+def test_the_mask_head_sees_some_regions_at_a_time(detector: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build(detector, detector__test_cfg__rcnn__max_per_img=9).eval()
+    view, samples = images(3, views=1), [sample_of(frame(frame_id=t)) for t in range(3)]
+    expected = [one[0].pred_instances.masks for one in model.predict(view, samples)]
+    seen = []
+    for head in model.proposals.masks.heads:
+        head.register_forward_hook(lambda *parts: seen.append(len(parts[2])))
+    monkeypatch.setattr(mask_branch, "REGIONS_AT_ONCE", 10)
+    found = [one[0].pred_instances.masks for one in model.predict(view, samples)]
+    assert seen == [10] * 2 * len(model.proposals.masks.heads) + [7] * len(model.proposals.masks.heads)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert len(ours) == len(theirs) == 9
+        assert (ours.bitmaps() != theirs.bitmaps()).sum() <= 4
+
+
+def test_grids_come_to_the_host_together() -> None:
+    found = [InstanceData(scores=torch.ones(n), mask_grids=torch.full((n, 4, 4), float(n))) for n in (2, 0, 3)]
+    grids = grids_on_host(found)
+    assert [one.shape for one in grids] == [(2, 4, 4), (0, 4, 4), (3, 4, 4)]
+    assert [float(one.sum()) for one in grids] == [64, 0, 144]
+    assert len({one.untyped_storage().data_ptr() for one in grids}) == 1
+    assert not any("mask_grids" in one for one in found)
+    assert grids_on_host(found) == [None] * 3
 
 
 def test_public_detections_have_masks_too() -> None:
@@ -359,7 +423,8 @@ def test_processes_divide_by_common_counts(monkeypatch: pytest.MonkeyPatch) -> N
         ("fcos", dict(train_masks_only=True), "has no mask head"),
         ("mask-rcnn", dict(train_masks_only=True, freeze_detector=True), "freeze_detector"),
         ("mask-rcnn", dict(detector__test_cfg__rcnn__mask_thr_binary=-1), "mask_thr_binary: -1"),
-        ("mask-rcnn", dict(detector__roi_head=SCORING), "MaskScoringRoIHead makes masks"),
+        ("mask-rcnn", dict(detector__roi_head=SCORING), "MaskScoringRoIHead makes masks .* model.predict_masks=False"),
+        ("mask-rcnn", dict(detector__roi_head__mask_head__type="HTCMaskHead"), "HTCMaskHead makes masks"),
     ],
 )
 def test_what_cannot_be_is_told(detector: str, changes: dict[str, Any], said: str) -> None:

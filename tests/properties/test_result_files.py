@@ -98,10 +98,11 @@ def test_json_with_masks(name: str, scene: Scene) -> None:
     with tempfile.TemporaryDirectory() as folder:
         truth = scene.write(Path(folder, "ann.json"))
         FORMATS[name].write(Path(folder, "out.json"), truth, scene.tracks)
-        found = read_predictions(Path(folder, "out.json"), truth, name)
-        if any(map(len, scene.tracks.values())):
+        found = read_predictions(Path(folder, "out.json"), truth, name, masks=True)
+        written = {key: without_overlaps(one) if name == "bdd100k" else one for key, one in scene.tracks.items()}
+        if any(map(len, written.values())):
             assert detect_format(Path(folder, "out.json")) == name
-            for video, table in scene.tracks.items():
+            for video, table in written.items():
                 assert_same(found[video], table)
                 assert_same_masks(found[video], table)
 

@@ -60,6 +60,7 @@ class Objective:
             self.distractors,
             backends=("trackeval",),
             protocol=self.protocol,
+            iou_type="bbox",
         ).overall("trackeval")
         return {name: scores[name] for name in (*METRICS, *COUNTS)} | {"seconds": time.perf_counter() - start}
 

@@ -33,8 +33,11 @@ def read_bitmask_frames(path: Path, classes: Sequence[str], videos: bool, report
 
     Raises:
         InputError: A file that is no bitmask, or without a number in its name; one of a video that is of another size
-            than the first.
+            than the first; none in the place where they are looked for.
     """
+    if next(path.glob("*/*.png" if videos else "*.png"), None) is None:
+        wanted = "VIDEO/VIDEO-0000001.png" if videos else "NAME.png"
+        raise InputError(f"{path}: it has PNG files, but not as {wanted}; see the layout that --help shows")
     for folder in sorted(entry for entry in path.iterdir() if entry.is_dir()) if videos else [path]:
         files = sorted(file for file in folder.iterdir() if file.suffix == ".png" and file.name[0] != ".")
         for file in files:

@@ -26,7 +26,7 @@ from clmot_qd.datasets.converters.tao import four_numbers
 from clmot_qd.datasets.converters.text_files import require_keys
 from clmot_qd.datasets.mot_text import PathLike
 from clmot_qd.errors import InputError
-from clmot_qd.masks.checks import require_polygons, require_runs, require_size
+from clmot_qd.masks.checks import areas_among, require_polygons, require_runs, require_size
 
 Entry = dict[str, Any]
 IOU_THR = 0.7
@@ -206,7 +206,7 @@ def _mask(segmentation: Any, bbox: Sequence[float], height: int, width: int, pla
         return counts.encode() if isinstance(counts, str) else mask_api.frPyObjects(whole, height, width)["counts"]
     polygons = segmentation or []
     require_polygons(polygons, height, width, place)
-    areas = [polygon for polygon in polygons if len(polygon) >= 6]  # the others are points and lines
+    areas = areas_among(polygons)
     if not areas:
         box = bbox if is_box(bbox) else (0, 0, 0, 0)  # one that is left out later covers nothing
         left, top, right, bottom = (float(value) for value in _within(box, height, width))

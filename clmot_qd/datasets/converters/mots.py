@@ -75,22 +75,24 @@ def open_mots20(
         labels: Folder with ``SEQUENCE.txt`` or a folder ``SEQUENCE`` of PNG files; None takes ``gt/gt.txt``.
 
     Raises:
-        InputError: Unknown sequence or split; a folder that holds none; frames that cannot be listed.
+        InputError: Unknown sequence or split; a folder that holds none; frames that cannot be listed; ``labels`` of
+            none of the sequences.
     """
     if split not in SPLITS:
         raise InputError(f"split {split!r} must be all, first-half or second-half")
     root = Path(root)
     videos = []
     for one in find_sequences(root, sequences):
-        place = one.ground_truth if labels is None else _labels_in(Path(labels), one.name)
+        place = one.ground_truth if labels is None else _labels_of(one.name, [Path(labels)])
         size = (one.info.height, one.info.width) if one.info.height and one.info.width else None
         videos.append((_Video(one.name, one.folder, list_frames(one), place, size, 1), one.info.frame_rate))
     names = [video.name for video, _ in videos]
+    _require_labels([video for video, _ in videos], labels)
     whole = split == "all" and root.name == "train"
     return Source(
         title=f"MOTS20 {root.name}" if root.name in ("train", "test") else "MOTS20",
         categories={name: number for number, name in _CLASSES.items() if name != "car"},
-        frames=_frames(root, [video for video, _ in videos], split, report),
+        frames=_frames(root, [video for video, _ in videos], split, (2,), report),
         images=root,
         report=report,
         total=sum(len(video.pictures) for video, _ in videos),
@@ -115,25 +117,26 @@ def open_kitti_mots(
         report: Where remarks go.
         split: ``train`` or ``val``, as published; ``all`` takes what is there.
         sequences: Names of the sequences to take, of those of the split; None takes all.
-        labels: Folder with ``SEQUENCE.txt`` or a folder ``SEQUENCE`` of PNG files; None takes ``instances_txt``, or
-            ``instances``, in ``root``.
+        labels: Folder with ``SEQUENCE.txt`` or a folder ``SEQUENCE`` of PNG files; None takes ``instances_txt``, and
+            ``instances`` for sequences without text, in ``root``.
 
     Raises:
-        InputError: No such folder; an unknown sequence; a sequence without pictures and labels.
+        InputError: No such folder; an unknown sequence; a sequence without pictures and labels; ``labels`` of none of
+            the sequences.
     """
     root = Path(root)
     places = [root / name for name in ("instances_txt", "instances")] if labels is None else [Path(labels)]
-    place = next((one for one in places if one.is_dir()), places[0])
     if labels is not None:
-        require_folder(place, "the labels")
+        require_folder(places[0], "the labels")
     frames = {name: count for part in _KITTI_FRAMES.values() for name, count in part.items()}
-    names = _kitti_names(root, place, split, sequences)
-    videos = [_kitti_video(root, place, name, 0 if split == "all" else frames[name]) for name in names]
+    names = _kitti_names(root, places, split, sequences)
+    videos = [_kitti_video(root, places, name, 0 if split == "all" else frames[name]) for name in names]
+    _require_labels(videos, labels)
     published = split != "all" and len(names) == len(_KITTI_FRAMES[split])
     return Source(
         title="KITTI-MOTS" if split == "all" else f"KITTI-MOTS {split}",
         categories={name: number for number, name in _CLASSES.items()},
-        frames=_frames(root / "image_02", videos, "all", report),
+        frames=_frames(root / "image_02", videos, "all", tuple(MOTS_CLASSES), report),
         images=root / "image_02",
         report=report,
         total=sum(len(video.pictures) for video in videos),
@@ -143,21 +146,31 @@ def open_kitti_mots(
     )
 
 
-def _labels_in(folder: Path, name: str) -> Path:
-    """Return the text file or the folder of PNG files of a sequence."""
-    return folder / name if (folder / name).is_dir() else folder / f"{name}.txt"
+def _labels_of(name: str, folders: Sequence[Path]) -> Path:
+    """Return the text file of a sequence, or else its folder of PNG files."""
+    texts = [folder / f"{name}.txt" for folder in folders]
+    return next((one for one in (*texts, *(folder / name for folder in folders)) if one.exists()), texts[0])
+
+
+def _require_labels(videos: Sequence[_Video], labels: PathLike | None) -> None:
+    if labels is not None and not any(video.labels.exists() for video in videos):
+        name = videos[0].name
+        raise InputError(
+            f"{labels}: neither {name}.txt nor a folder {name} of PNG files, nor those of another sequence"
+        )
 
 
 def _lengths(frames: Mapping[str, int], names: Sequence[str]) -> dict[str, Counts]:
     return {name: Counts(images=frames[name], videos=1, origin=_PAPER) for name in names if name in frames}
 
 
-def _kitti_names(root: Path, labels: Path, split: KittiSplit, sequences: Sequence[str] | None) -> list[str]:
+def _kitti_names(root: Path, labels: Sequence[Path], split: KittiSplit, sequences: Sequence[str] | None) -> list[str]:
     """Return the sequences to take: those of pictures; without pictures those of label files."""
     folder = root / "image_02"
-    if not folder.is_dir() and not labels.is_dir():
+    folders = [folder] if folder.is_dir() else [one for one in labels if one.is_dir()]
+    if not folders:
         require_folder(folder, "the pictures of each sequence")
-    entries = (folder if folder.is_dir() else labels).iterdir()
+    entries = (entry for one in folders for entry in one.iterdir())
     found = sorted({entry.stem for entry in entries if entry.is_dir() or entry.suffix == ".txt"})
     there = [name for name in found if split == "all" or name in _KITTI_FRAMES[split]]
     for name in sequences or ():
@@ -168,7 +181,7 @@ def _kitti_names(root: Path, labels: Path, split: KittiSplit, sequences: Sequenc
     return [name for name in there if sequences is None or name in sequences]
 
 
-def _kitti_video(root: Path, labels: Path, name: str, length: int) -> _Video:
+def _kitti_video(root: Path, labels: Sequence[Path], name: str, length: int) -> _Video:
     """Return a sequence; without a folder of pictures its frames are those that are published."""
     folder = root / "image_02" / name
     if folder.is_dir():
@@ -181,12 +194,14 @@ def _kitti_video(root: Path, labels: Path, name: str, length: int) -> _Video:
     if not paths:
         raise InputError(f"{folder}: no picture; without pictures, take --split train or val and --images trust")
     pictures = [Picture(int(path.stem), path) for path in paths]
-    return _Video(name, folder, pictures, _labels_in(labels, name), None, 0)
+    return _Video(name, folder, pictures, _labels_of(name, labels), None, 0)
 
 
-def _frames(root: Path, videos: Sequence[_Video], split: Split, report: Report) -> Iterator[Frame]:
+def _frames(
+    root: Path, videos: Sequence[_Video], split: Split, classes: Sequence[int], report: Report
+) -> Iterator[Frame]:
     for video in videos:
-        labels: VideoLabels = read_labels(video.labels, video.pictures, video.size, video.first_frame, report)
+        labels: VideoLabels = read_labels(video.labels, video.pictures, video.size, video.first_frame, classes, report)
         pictures = labels.pictures
         first, last = half_of(video.folder, len(pictures), split)
         height, width = labels.size or video.size or (0, 0)
@@ -209,8 +224,8 @@ Rows of a label file: frame id class height width runs, separated by blanks; cla
 region in which nothing is wrong. PNG files: 16 bits, 1000 * class + number of the object, 10000 for such regions.
 Masks become "segmentation" as they stand, the box is the smallest around a mask. Regions become annotations of the
 class "ignore region" (id 10) with "ignore" and "iscrowd". Masks without a pixel are left out. Where two of a frame
-share pixels, the earlier row keeps them, and objects before regions; that is counted. Masks of another size than the
-video are refused.
+share pixels, the earlier row keeps them, objects before regions and regions before other classes; that is counted.
+Masks of another size than the video are refused.
 """.strip()
 _MOTS20_LAYOUT = f"""
 ROOT/SEQUENCE/img1/000001.jpg ...    pictures (or in the folder that seqinfo.ini calls imDir)
@@ -224,8 +239,8 @@ Without pictures: --images trust takes names, number and size of the frames from
 """.strip()
 _KITTI_LAYOUT = f"""
 ROOT/image_02/0000/000000.png ...    pictures of the tracking benchmark
-ROOT/instances_txt/0000.txt          labels as text, or
-ROOT/instances/0000/000000.png ...   as PNG files, or either in the folder LABELS
+ROOT/instances_txt/0000.txt          labels as text; where there is none,
+ROOT/instances/0000/000000.png ...   as PNG files; or either in the folder LABELS
 
 ROOT is KITTI's folder "training"; file names are relative to image_02 in it. Frames count from 0. --split train takes
 12 sequences, val 9, as published.

@@ -18,7 +18,8 @@ from clmot_qd.datasets.converters.source import Box
 from clmot_qd.datasets.mask_pictures import read_mots_picture
 from clmot_qd.datasets.mot_layout import Frame as Picture
 from clmot_qd.datasets.mot_text import IntArray
-from clmot_qd.datasets.mots_text import IDS_PER_CLASS, IGNORE_CLASS, MOTS_CLASSES, read_mots_rows
+from clmot_qd.datasets.mots_text import IDS_PER_CLASS, IGNORE_CLASS, read_mots_rows
+from clmot_qd.errors import InputError
 from clmot_qd.masks import RleMasks, make_disjoint
 
 Size = tuple[int, int]
@@ -44,7 +45,12 @@ class VideoLabels(Protocol):
 
 
 def read_labels(
-    path: Path, pictures: list[Picture], size: Size | None, first_frame: int, report: Report
+    path: Path,
+    pictures: list[Picture],
+    size: Size | None,
+    first_frame: int,
+    classes: Sequence[int],
+    report: Report,
 ) -> VideoLabels:
     """Read the labels of a sequence.
 
@@ -53,10 +59,11 @@ def read_labels(
         pictures: The pictures, in order.
         size: (height, width) that masks have to have; None takes that of the first one.
         first_frame: The lowest frame number that can occur.
+        classes: Numbers of the classes that are objects of the data set.
         report: Where remarks go.
 
     Raises:
-        InputError: A row or a PNG file that cannot be read, or of another size.
+        InputError: A row or a PNG file that cannot be read, or of another size; labels of none of the pictures.
     """
     if path.is_dir():
         return _read_pictures(path, pictures, size, report)
@@ -67,13 +74,16 @@ def read_labels(
     if not len(table):
         report.note("kept", "video without a mask in its label file", str(path))
         return _PictureLabels(path, pictures, size, frozenset())
-    rows = _settled(within(LabelRows(path, table, lines), pictures, report), report)
+    rows = _settled(within(LabelRows(path, table, lines), pictures, report), classes, report)
     return _RowLabels(rows, with_missing(pictures, rows), table.masks.size if table.masks else size, rows.by_frame())
 
 
 def _read_pictures(folder: Path, pictures: list[Picture], size: Size | None, report: Report) -> VideoLabels:
     found = {path.stem: path for path in folder.iterdir() if path.suffix.lower() == ".png" and path.name[0] != "."}
     stems = {picture.path.stem for picture in pictures}
+    if stems.isdisjoint(found):
+        wanted = f"names such as {pictures[0].path.stem}.png" if pictures else "pictures"
+        raise InputError(f"{folder}: none of its {len(found)} PNG files belongs to a picture; they need {wanted}")
     for stem, path in sorted(found.items()):
         if stem not in stems:
             report.note("skipped", "PNG file of masks of a frame without a picture", str(path))
@@ -140,7 +150,7 @@ def _boxes(
     return boxes
 
 
-def _settled(rows: LabelRows, report: Report) -> LabelRows:
+def _settled(rows: LabelRows, classes: Sequence[int], report: Report) -> LabelRows:
     """Let no two masks of a frame share a pixel, and leave out those without one."""
     table = rows.table
     assert table.masks is not None
@@ -148,8 +158,8 @@ def _settled(rows: LabelRows, report: Report) -> LabelRows:
     for row in np.flatnonzero(other):
         what = f"id {table.ids[row]}, class {table.class_ids[row]}"
         report.note("kept", "mask whose id is of another class than its row, which counts", rows.place(row), what)
-    # Of equal ranks the earlier row keeps the pixels; what is no object has none to take.
-    ranks = np.isin(table.class_ids, list(MOTS_CLASSES)).astype(np.float64)
+    # Of equal ranks the earlier row keeps the pixels; what is left out afterwards has none to take.
+    ranks = 2.0 * np.isin(table.class_ids, classes) + (table.class_ids == IGNORE_CLASS)
     counts = table.masks.counts.copy()
     for mine in rows.by_frame().values():
         apart = make_disjoint(table.masks[mine], ranks[mine])

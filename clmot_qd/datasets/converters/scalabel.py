@@ -164,6 +164,8 @@ class _Parser:
         fields: dict[str, Any] = {key: bool(attributes[key]) for key in _KEPT_ATTRIBUTES if key in attributes}
         if shape.segmentation is not None:
             fields["segmentation"] = shape.segmentation
+        if shape.area is not None:
+            fields["area"] = shape.area
         yield Box(
             bbox=shape.bbox,
             category=self.how.synonyms.get(category, category),

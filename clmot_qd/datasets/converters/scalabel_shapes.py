@@ -11,6 +11,8 @@ from pycocotools import mask as mask_api
 from clmot_qd.datasets.converters.source import Box
 from clmot_qd.datasets.converters.text_files import require_keys
 from clmot_qd.errors import InputError
+from clmot_qd.geometry import xyxy_to_xywh
+from clmot_qd.masks import RleMasks
 from clmot_qd.masks.checks import require_runs, require_size
 
 #: COCO's: a list of polygons [x, y, x, y, ...], or a run-length encoded mask.
@@ -22,10 +24,11 @@ _PIECES = 8  # straight ones, in place of a curve
 
 @dataclass(frozen=True)
 class Shape:
-    """An object's box x, y, w, h in pixels, and its outline, if the label has one."""
+    """An object's box x, y, w, h in pixels, its outline, if the label has one, and the pixels of its mask, if any."""
 
     bbox: list[float]
     segmentation: Segmentation | None = None
+    area: int | None = None
 
 
 def read_shape(label: dict[str, Any], place: str) -> Shape | None:
@@ -39,13 +42,13 @@ def read_shape(label: dict[str, Any], place: str) -> Shape | None:
         InputError: A value of the wrong kind.
     """
     segmentation = _segmentation(label, place)
-    if label.get("box2d") is not None:
-        return Shape(_corners(label["box2d"], place), segmentation)
-    if segmentation is None:
-        return None
+    corners = None if label.get("box2d") is None else _corners(label["box2d"], place)
     if isinstance(segmentation, dict):
-        return Shape(mask_api.toBbox(segmentation).tolist(), segmentation)
-    return Shape(_around(segmentation), segmentation)
+        masks = RleMasks.of([segmentation["counts"].encode()], segmentation["size"])
+        return Shape(corners or xyxy_to_xywh(masks.boxes())[0].tolist(), segmentation, int(masks.areas()[0]) or None)
+    if corners is None and segmentation is None:
+        return None
+    return Shape(corners or _around(segmentation or []), segmentation)
 
 
 def join_parts(boxes: list[Box]) -> Iterator[Box]:

@@ -38,8 +38,8 @@ class LoadTrackMasks(BaseTransform):
             step in the wrong place.
     """
 
-    #: How data sets find out that they are asked for masks; mmdet's loaders have the same attribute.
-    with_mask = True
+    #: How our data sets find out that they have to check the masks of their file.
+    needs_sound_masks = True
 
     def __init__(self) -> None:
         """Nothing told yet."""

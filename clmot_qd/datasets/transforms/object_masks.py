@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import cv2
 import mmcv
 import numpy as np
+import torch
+from mmcv.ops import roi_align
 from mmdet.structures.mask import BitmapMasks
 
 from clmot_qd.errors import InputError
@@ -33,7 +35,7 @@ class ObjectMasks(BitmapMasks):
     30 masks of a 1280x720 frame are 27 MB as pictures, which every step of a pipeline copies once or twice and which
     travel from the data worker through a pipe; their parts are a hundredth of that. What differs besides:
 
-    * :attr:`masks` is made anew at every access, so writing into it changes nothing;
+    * :attr:`masks` is made anew at every access, so writing into it changes nothing, assigning to it does;
     * ``resize`` and ``rescale`` move masks as the picture moves, blended linearly about pixel centres, and a pixel
       belongs to the mask where half of it does; the parent's nearest pixel is up to half a pixel beside the picture.
 
@@ -48,7 +50,7 @@ class ObjectMasks(BitmapMasks):
     def __init__(self, masks: Iterable[np.ndarray], height: int, width: int) -> None:
         """Cut the masks out."""
         self.height, self.width = int(height), int(width)
-        self.parts = [_cut_out(np.asarray(mask)) for mask in masks]
+        self.masks = masks
 
     @classmethod
     def of_parts(cls, parts: Iterable[Part], height: int, width: int) -> ObjectMasks:
@@ -77,6 +79,11 @@ class ObjectMasks(BitmapMasks):
         for bitmap, (pixels, left, top) in zip(bitmaps, self.parts):
             bitmap[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
         return bitmaps
+
+    @masks.setter
+    def masks(self, bitmaps: Iterable[np.ndarray]) -> None:
+        """Take others of the same size, as mmdet's ``CopyPaste`` gives them."""
+        self.parts = [_cut_out(np.asarray(bitmap)) for bitmap in bitmaps]
 
     def are_empty(self) -> np.ndarray:
         """Which masks have no pixel. -> (n,) bool."""
@@ -130,6 +137,35 @@ class ObjectMasks(BitmapMasks):
         """Add margins at the right and below, up to (height, width)."""
         return self.of_parts(self.parts, *out_shape) if not pad_val else super().pad(out_shape, pad_val)
 
+    def crop_and_resize(
+        self,
+        bboxes: Any,
+        out_shape: tuple[int, int],
+        inds: Any,
+        device: Any = "cpu",
+        interpolation: str = "bilinear",
+        binarize: bool = True,
+    ) -> BitmapMasks:
+        """The targets of a mask head, as the parent makes them, who makes a picture of floats for each box.
+
+        Args:
+            bboxes: (m, 4) x1, y1, x2, y2 in pixels, array or tensor; they may leave the picture.
+            out_shape: (height, width) of what comes out.
+            inds: (m,) the mask that each box is of.
+            device: Where it is computed.
+            interpolation: Not looked at, as in the parent.
+            binarize: Give bool, not shares.
+        """
+        boxes = torch.as_tensor(bboxes, device=device)
+        if not len(self) or not len(boxes):
+            return BitmapMasks([], *out_shape)
+        used, owner = torch.unique(torch.as_tensor(inds, device="cpu"), return_inverse=True)
+        windows, corners = _windows_around(self[used])
+        shifts = torch.from_numpy(corners)[owner].to(boxes).repeat(1, 2)
+        rois = torch.cat([owner[:, None].to(boxes), boxes - shifts], dim=1)
+        shares = roi_align(torch.from_numpy(windows[:, None]).to(boxes), rois, out_shape, 1.0, 0, "avg", True)[:, 0]
+        return BitmapMasks((shares >= 0.5 if binarize else shares).cpu().numpy(), *out_shape)
+
     def warp(self, matrix: np.ndarray, height: int, width: int) -> ObjectMasks:
         """Move by an affine map into a picture of another size; what is not covered is no part of a mask.
 
@@ -169,6 +205,22 @@ def _within(part: Part, x: int, y: int, width: int, height: int) -> Part:
     pixels, left, top = part.pixels, part.left - x, part.top - y
     inside = pixels[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
     return Part(np.ascontiguousarray(inside), max(0, left), max(0, top)) if inside.size else _NOTHING
+
+
+def _windows_around(masks: ObjectMasks) -> tuple[np.ndarray, np.ndarray]:
+    """Windows of one size and within the picture, (n, h, w) uint8, and the (n, 2) x, y of their first pixels.
+
+    Between a mask and the edge of its window lies a row of nothing, unless the picture ends there: so what is read
+    beside the window is what is read in the whole picture.
+    """
+    sides = np.array([part.pixels.shape[::-1] for part in masks.parts]).max(axis=0) + 2
+    width, height = np.minimum(sides, (masks.width, masks.height)).tolist()
+    corners = np.array([(part.left - 1, part.top - 1) for part in masks.parts])
+    corners = np.clip(corners, 0, (masks.width - width, masks.height - height))
+    windows = np.zeros((len(masks), height, width), dtype=np.uint8)
+    for window, (pixels, left, top), (x, y) in zip(windows, masks.parts, corners.tolist()):
+        window[top - y : top - y + pixels.shape[0], left - x : left - x + pixels.shape[1]] = pixels
+    return windows, corners
 
 
 def _warped(part: Part, matrix: np.ndarray, height: int, width: int) -> Part:

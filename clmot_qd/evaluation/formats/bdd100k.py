@@ -20,7 +20,7 @@ from clmot_qd.evaluation.formats.coco_lists import image_rows
 from clmot_qd.evaluation.formats.entries import Entries
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
 from clmot_qd.evaluation.formats.mask_column import MaskColumn, read_masks
-from clmot_qd.evaluation.formats.masks import check_size, rle_texts
+from clmot_qd.evaluation.formats.masks import exclusive_masks, rle_texts
 from clmot_qd.evaluation.formats.sequences import by_sequence
 from clmot_qd.evaluation.formats.writing import check_writable, rounded, write_array
 from clmot_qd.evaluation.ground_truth import GroundTruth
@@ -32,11 +32,16 @@ from clmot_qd.geometry import with_area, xywh_to_xyxy, xyxy_to_xywh
 def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
     """Write one file if ``path`` ends in ``.json``, else a folder with ``VIDEO.json`` for each video.
 
+    BDD100K's tools pass over a frame whose masks share pixels: of tracks with masks, a pixel that several claim goes to
+    the one of the highest score, and labels without a pixel are left out. Both are counted and told in one line.
+
     Raises:
         InputError: A prediction has no class or frame of the annotation file, or a mask of another size than its image;
             or the annotation file has no ``file_name``.
     """
     index = read_image_index(truth)
+    with_masks = {name: table for name, table in tracks.items() if table.masks is not None}
+    tracks = {**tracks, **exclusive_masks(path, truth, index, with_masks)}
     videos = (_video_lines(path, truth, index, name, tracks.get(name)) for name in index.sequences)
     if Path(path).suffix == ".json":
         write_array(path, videos)
@@ -52,7 +57,6 @@ def _video_lines(
     labels: dict[int, list[str]] = {row: [] for row in rows.tolist()}
     if table is not None:
         check_writable(path, truth, sequence, table)
-        check_size(path, index, sequence, table)
         for row, label in zip(image_rows(index, sequence, table).tolist(), _label_texts(truth, table)):
             labels[row].append(label)
     index.require_names(sequence)
@@ -74,27 +78,32 @@ def _label_texts(truth: GroundTruth, table: MotTable) -> Iterator[str]:
         yield f'{{"id": "{identity}", "category": {categories[number]}, "score": {score!r}, "box2d": {box}{end}'
 
 
-def read(path: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
+def read(path: PathLike, truth: GroundTruth, masks: bool = False) -> dict[str, MotTable]:
     """Read one table for each sequence from a file or a folder of files; other videos' files are left alone.
 
     A frame is found by the last part of its ``name``, or without it by ``frameIndex`` (``index`` in older files). A
     file without ``videoName`` is about the video it is named after. A label without ``score`` gets 1. Where labels have
     ``rle`` and no ``box2d``, the box is that around the mask.
 
+    Args:
+        path: File or folder.
+        truth: What is predicted.
+        masks: Read ``rle`` as well, where there is one.
+
     Raises:
         InputError: A file is malformed, or names a frame, a video or a class that the annotation file does not have.
     """
     index = read_image_index(truth)
     if not Path(path).is_dir():
-        return _read_file(path, truth, index)
+        return _read_file(path, truth, index, masks)
     files = {name: result_path(path, name, ".json") for name in index.sequences}
     missing = [file for file in files.values() if not file.is_file()]
     if missing:
         raise InputError(f"{missing[0]}: no such file; every video needs one, even if its labels are empty")
-    return {name: _read_file(file, truth, index)[name] for name, file in files.items()}
+    return {name: _read_file(file, truth, index, masks)[name] for name, file in files.items()}
 
 
-def _read_file(path: PathLike, truth: GroundTruth, index: ImageIndex) -> dict[str, MotTable]:
+def _read_file(path: PathLike, truth: GroundTruth, index: ImageIndex, with_masks: bool) -> dict[str, MotTable]:
     frames = _frames(path)
     images = _find_images(frames, index)
     counts = [len(row.get("labels") or ()) for row in frames.rows]
@@ -105,8 +114,9 @@ def _read_file(path: PathLike, truth: GroundTruth, index: ImageIndex) -> dict[st
         lambda i: _place(starts, i),
     )
     images = np.repeat(images, counts)
-    masks = read_masks(labels, "rle", index.sizes[images])
-    boxes = _around(labels, masks) if masks is not None and not labels.some("box2d") else _boxes(labels)
+    with_boxes = labels.some("box2d")
+    masks = read_masks(labels, "rle", index.sizes[images]) if with_masks or not with_boxes else None
+    boxes = _around(labels, masks) if masks is not None and not with_boxes else _boxes(labels)
     return by_sequence(
         labels,
         index,

@@ -51,8 +51,13 @@ def _segmentations(table: MotTable) -> Iterator[str]:
     return (f', "segmentation": {text}' for text in rle_texts(table.masks))
 
 
-def read(path: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
+def read(path: PathLike, truth: GroundTruth, masks: bool = False) -> dict[str, MotTable]:
     """Read one table for each sequence, rows in the order of the file.
+
+    Args:
+        path: The file.
+        truth: What is predicted.
+        masks: Read ``segmentation`` as well, where there is one.
 
     Raises:
         InputError: The file is malformed, or names an image or a category that the annotation file does not have.
@@ -66,7 +71,7 @@ def read(path: PathLike, truth: GroundTruth) -> dict[str, MotTable]:
         images,
         entries.identities("instance_id"),
         entries.boxes("bbox"),
-        read_masks(entries, "segmentation", index.sizes[images]),
+        read_masks(entries, "segmentation", index.sizes[images]) if masks else None,
         scores=entries.numbers("score"),
         class_ids=read_classes(entries, truth, index),
     )

@@ -44,8 +44,8 @@ class Entries:
         return all(key in row for row in self.rows)
 
     def some(self, key: str) -> bool:
-        """Return whether any entry has the key."""
-        return any(isinstance(row, Mapping) and key in row for row in self.rows)
+        """Return whether any entry has the key with something other than null."""
+        return any(isinstance(row, Mapping) and row.get(key) is not None for row in self.rows)
 
     def column(self, key: str) -> list[Any]:
         """Return the values of a key.

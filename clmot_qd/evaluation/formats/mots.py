@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from clmot_qd.datasets.mot_text import MotTable, PathLike
-from clmot_qd.datasets.mots_text import IGNORE_CLASS, IGNORE_NAME, MOTS_CLASSES, format_mots, read_mots
+from clmot_qd.datasets.mots_text import IGNORE_CLASS, format_mots, read_mots
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.image_index import read_image_index
 from clmot_qd.evaluation.formats.masks import exclusive_masks, require_numbers
-from clmot_qd.evaluation.formats.numbering import fit_identities, server_classes, with_classes
+from clmot_qd.evaluation.formats.numbering import fit_identities, mots_classes, with_classes
 from clmot_qd.evaluation.ground_truth import GroundTruth
 from clmot_qd.evaluation.result_files import require_results, result_path
 from clmot_qd.files import write_text
@@ -28,9 +28,8 @@ _LARGEST_ID = 1_000_000
 
 
 def class_numbers(truth: GroundTruth) -> dict[int, int]:
-    """Return the number of each class in the annotation file -> the one in MOTS text: car 1, pedestrian 2, ...."""
-    named = {name: number for number, name in MOTS_CLASSES.items()}
-    return server_classes(truth.categories, {**named, IGNORE_NAME: IGNORE_CLASS})
+    """See :func:`.numbering.mots_classes`."""
+    return mots_classes(truth.categories)
 
 
 def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:

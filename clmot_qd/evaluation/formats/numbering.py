@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 
 from clmot_qd.datasets.mot_text import IntArray, MotTable, PathLike
+from clmot_qd.datasets.mots_text import IGNORE_CLASS, IGNORE_NAME, MOTS_CLASSES
 from clmot_qd.errors import InputError
 
 
@@ -28,6 +29,17 @@ def server_classes(categories: Mapping[str, int], fixed: Mapping[str, int]) -> d
     for name, number in categories.items():
         numbers[number] = fixed[name] if name in fixed else number if number not in taken else next(free)
     return numbers
+
+
+def mots_classes(categories: Mapping[str, int]) -> dict[int, int]:
+    """Return the number of each class in an annotation file -> the one in MOTS text: car 1, pedestrian 2, ....
+
+    A ``person``, as COCO calls it, is a pedestrian, unless there are pedestrians as well.
+    """
+    fixed = {name: number for number, name in MOTS_CLASSES.items()} | {IGNORE_NAME: IGNORE_CLASS}
+    if "pedestrian" not in categories:
+        fixed["person"] = fixed["pedestrian"]
+    return server_classes(categories, fixed)
 
 
 def with_classes(table: MotTable, numbers: Mapping[int, int]) -> MotTable:

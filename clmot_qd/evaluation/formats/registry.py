@@ -14,7 +14,8 @@ from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats import bdd100k, bdd100k_bitmasks, cocovid, mot, mots, tao
 from clmot_qd.evaluation.ground_truth import GroundTruth
 
-_MOTS_ROW = re.compile(r"(\d+ +){5}\S+")  # in MOT text there are seven numbers or more
+_MOTS_ROW = re.compile(r"(\d+\s+){5}\S+")
+_MOT_NUMBERS = 7  # in a row of MOT text, or more
 _PEEK = 1 << 16  # characters at the start of a file that show its format; a first entry is shorter
 
 
@@ -24,22 +25,29 @@ class ResultFormat:
 
     Args:
         write: ``write(path, truth, tracks)``; ``truth`` says what sequences, frames, images and classes there are.
-        read: ``read(path, truth)`` -> sequence -> table.
+        read: ``read(path, truth)`` -> sequence -> table; where masks may stand beside boxes, ``masks=True`` reads them.
         place: What :func:`write_results_in` calls it within its folder; the folder itself for MOT text.
         of_masks: Whether it is made of masks, so that it has no place for tracks without them.
+        beside_boxes: Whether masks may stand beside its boxes.
     """
 
     write: Callable[[PathLike, GroundTruth, Mapping[str, MotTable]], None]
-    read: Callable[[PathLike, GroundTruth], dict[str, MotTable]]
+    read: Callable[..., dict[str, MotTable]]
     place: str
     of_masks: bool = False
+    beside_boxes: bool = False
+
+    @property
+    def keeps_masks(self) -> bool:
+        """Whether it has a place for masks."""
+        return self.of_masks or self.beside_boxes
 
 
 FORMATS: Mapping[str, ResultFormat] = {
     "mot": ResultFormat(mot.write, mot.read, "."),
-    "bdd100k": ResultFormat(bdd100k.write, bdd100k.read, "bdd100k.json"),
+    "bdd100k": ResultFormat(bdd100k.write, bdd100k.read, "bdd100k.json", beside_boxes=True),
     "tao": ResultFormat(tao.write, tao.read, "tao.json"),
-    "cocovid": ResultFormat(cocovid.write, cocovid.read, "cocovid.json"),
+    "cocovid": ResultFormat(cocovid.write, cocovid.read, "cocovid.json", beside_boxes=True),
     "mots": ResultFormat(mots.write, mots.read, "mots", of_masks=True),
     "bdd100k-bitmasks": ResultFormat(bdd100k_bitmasks.write, bdd100k_bitmasks.read, "bdd100k-bitmasks", of_masks=True),
 }
@@ -99,19 +107,24 @@ def with_class(tracks: Mapping[str, MotTable], number: int) -> dict[str, MotTabl
     }
 
 
-def read_predictions(path: PathLike, truth: GroundTruth, form: str | None = None) -> dict[str, MotTable]:
+def read_predictions(
+    path: PathLike, truth: GroundTruth, form: str | None = None, masks: bool = False
+) -> dict[str, MotTable]:
     """Read predictions in any format.
 
     Args:
         path: File or folder.
         truth: What is predicted.
         form: Name of the format; None looks at the file.
+        masks: Read the masks that may stand beside boxes, too; they take time, and have to be right then. A format
+            that is made of masks gives them in any case.
 
     Raises:
         InputError: The format is unknown, or the file is malformed; the message names file, entry and key.
     """
     name = detect_format(path) if form is None else require_formats(form, "format of the predictions")[0]
-    return FORMATS[name].read(path, truth)
+    options = {"masks": masks} if FORMATS[name].beside_boxes else {}
+    return FORMATS[name].read(path, truth, **options)
 
 
 def detect_format(path: PathLike) -> str:
@@ -137,13 +150,22 @@ def _detect_in_folder(folder: Path) -> str:
     texts = [file for file in folder.glob("**/*.txt") if file.is_file()]
     for file in sorted(texts, key=lambda file: (len(file.parts), file)):  # another format may lie in a folder below
         line = _first_line(file)
-        if line[:1].isdecimal():  # neither a sequence without tracks nor a text of another kind
-            return "mots" if _MOTS_ROW.fullmatch(line) else "mot"
+        if _MOTS_ROW.fullmatch(line):
+            return "mots"
+        if _is_mot_row(line):  # neither a sequence without tracks nor a text of another kind
+            return "mot"
     if texts:
         return "mot"
     if next(folder.glob("*.json"), None) is not None:
         return "bdd100k"
     return "bdd100k-bitmasks" if next(folder.glob("*/**/*.png"), None) is not None else "mot"
+
+
+def _is_mot_row(line: str) -> bool:
+    try:
+        return len([float(field) for field in line.replace(",", " ").split()]) >= _MOT_NUMBERS
+    except ValueError:
+        return False
 
 
 def _first_line(file: Path) -> str:

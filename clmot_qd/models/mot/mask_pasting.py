@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
 from torch import Tensor
 
 from clmot_qd.masks import RleMasks
@@ -28,6 +29,21 @@ def give_masks(frame: DetDataSample, size: Sequence[int], threshold: float) -> N
         tracks.masks = paste_tracked(grids, bboxes, tracks.detection_index, size, threshold)
     else:
         found.masks = paste_grids(grids, bboxes, size, threshold)
+
+
+def grids_on_host(found: Sequence[InstanceData]) -> list[Tensor | None]:
+    """Take the grids out of the detections of some frames, by one copy from the device.
+
+    Args:
+        found: Per frame ``mask_grids`` (n_i, h, w), of one model; without, there are none.
+
+    Returns:
+        Per frame (n_i, h, w) float32 on the CPU, or None.
+    """
+    if any("mask_grids" not in one for one in found):
+        return [None] * len(found)
+    grids = torch.cat([one.pop("mask_grids").float() for one in found]).cpu()
+    return list(grids.split([len(one) for one in found]))
 
 
 def paste_tracked(

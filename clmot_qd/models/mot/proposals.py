@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmdet.models.roi_heads.base_roi_head import BaseRoIHead
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox2roi
 from mmengine.config import ConfigDict
@@ -14,7 +15,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from clmot_qd.errors import InputError
-from clmot_qd.models.mot.mask_branch import MaskBranch, refuse_other_masks, require_masks
+from clmot_qd.models.mot.mask_branch import MaskBranch, has_plain_masks, refuse_other_masks, require_masks
 
 Feats = Sequence[Tensor]
 Samples = Sequence[DetDataSample]
@@ -54,17 +55,17 @@ class TwoStageProposals(ProposalDetector):
 
     def __init__(self, detector: Any) -> None:
         super().__init__(detector)
-        self._masks = MaskBranch(detector.roi_head) if detector.roi_head.with_mask else None
+        self._masks = MaskBranch(detector.roi_head) if has_plain_masks(detector.roi_head) else None
 
     @property
     def masks(self) -> MaskBranch | None:
-        """The mask heads of the RoI head, if any."""
+        """The mask heads of the RoI head, if any that are of the plain kind."""
         return self._masks
 
     def loss_and_propose(self, feats: Feats, samples: Samples) -> tuple[Losses, list[Tensor]]:
         """RPN and RoI losses. The RPN sees class-agnostic copies: the box head needs the classes of the originals."""
         detector = self.detector
-        if self.masks is not None:
+        if detector.roi_head.with_mask:
             require_masks(samples)
         proposal_cfg = detector.train_cfg.get("rpn_proposal", detector.test_cfg.rpn)
         losses, found = detector.rpn_head.loss_and_predict(
@@ -84,8 +85,10 @@ class TwoStageProposals(ProposalDetector):
         boxes = self.propose(feats, samples) if given is None else given
         found = [InstanceData(bboxes=b) for b in boxes]
         roi_head = self.detector.roi_head
-        if self.masks is None:
-            return roi_head.predict(feats, found, list(samples), rescale=False)
+        own = type(roi_head).predict is not BaseRoIHead.predict
+        if not roi_head.with_mask or (own and self.masks is None):
+            # One with a ``predict`` of its own (HTC) makes masks there, which nobody asked for.
+            return [_without_masks(one) for one in roi_head.predict(feats, found, list(samples), rescale=False)]
         # Its ``predict`` would paste the masks of all boxes, tracked or not.
         metas = [sample.metainfo for sample in samples]
         return roi_head.predict_bbox(feats, metas, found, roi_head.test_cfg, rescale=False)
@@ -141,13 +144,13 @@ class DenseProposals(ProposalDetector):
         return self.detector.bbox_head.predict(feats, list(samples), rescale=False)
 
 
-def proposals_of(detector: nn.Module, dense_proposal_cfg: dict[str, Any]) -> ProposalDetector:
-    """The adapter that fits a detector.
+def proposals_of(detector: nn.Module, dense_proposal_cfg: dict[str, Any], with_masks: bool = True) -> ProposalDetector:
+    """The adapter that fits a detector; ``with_masks=False`` where boxes alone are wanted of it.
 
     Raises:
         InputError: It has neither proposal and box heads, nor a dense head, or makes masks in a way that is not known.
     """
-    refuse_other_masks(detector)
+    refuse_other_masks(detector, with_masks)
     if getattr(detector, "with_rpn", False) and getattr(detector, "with_roi_head", False):
         return TwoStageProposals(detector)
     head = getattr(detector, "bbox_head", None)
@@ -157,6 +160,11 @@ def proposals_of(detector: nn.Module, dense_proposal_cfg: dict[str, Any]) -> Pro
         f"model.detector: {type(detector).__name__} has neither rpn_head and roi_head nor a dense bbox_head, so there "
         "are no proposals to embed"
     )
+
+
+def _without_masks(found: InstanceData) -> InstanceData:
+    found.pop("masks", None)
+    return found
 
 
 def _last(stages: Any) -> Any:

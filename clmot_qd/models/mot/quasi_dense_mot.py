@@ -68,6 +68,8 @@ class QuasiDenseMOT(TrackingModel):
             stays in evaluation mode, so that BatchNorm statistics stay as well.
         train_masks_only: Train the mask heads alone ("frozen" in Table 6): boxes, embeddings and identities stay those
             of the checkpoint that training starts from. One view is enough; of two, the key view is used.
+        predict_masks: False tracks boxes alone, the same ones; then mask heads that make masks in a way of their own
+            (HTC, PointRend, Mask Scoring R-CNN) may be there as well.
         dense_proposals: For dense detectors, ``nms_pre``, ``score_thr``, ``nms``, ``max_per_img`` of the boxes proposed
             in training.
         public_detections: The detector's box heads take the given boxes of each test frame (``proposals`` of the
@@ -93,6 +95,7 @@ class QuasiDenseMOT(TrackingModel):
         view_batching: str = "separate",
         freeze_detector: bool = False,
         train_masks_only: bool = False,
+        predict_masks: bool = True,
         dense_proposals: Config = DENSE_PROPOSALS,
         public_detections: bool = False,
         data_preprocessor: Config | None = None,
@@ -115,7 +118,8 @@ class QuasiDenseMOT(TrackingModel):
         fast_cpu_operators(self.track_head)
         keep_outputs_in_float32(self.detector)
         share_counts(self.detector)
-        self.proposals = proposals_of(self.detector, dense_proposals)
+        self.predict_masks = predict_masks
+        self.proposals = proposals_of(self.detector, dense_proposals, with_masks=predict_masks)
         self.public_detections = public_detections
         self.freeze_detector = freeze_detector
         if freeze_detector:
@@ -226,7 +230,7 @@ class QuasiDenseMOT(TrackingModel):
         embeds = self.track_head.predict(feats, [result.bboxes for result in found])
         for result, part in zip(found, embeds.split([len(result) for result in found])):
             result.embeds = part
-        if self.proposals.masks is not None and self.predict_masks:
+        if self.proposals.masks is not None and self.gives_masks:
             for result, grids in zip(found, self.proposals.masks.grids(feats, found)):
                 result.mask_grids = grids
         return found

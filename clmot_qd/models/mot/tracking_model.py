@@ -59,7 +59,7 @@ class TrackingModel(BaseMOTModel):
 
     parts: tuple[str, ...] = ()
     """Attributes of the subclass that trackers of mmdet may ask for."""
-    predict_masks = True  # of a model that gives masks; False computes boxes alone, which are the same ones
+    predict_masks = True  # of a model with mask heads; False computes boxes alone, which are the same ones
 
     def __init__(
         self,
@@ -178,8 +178,13 @@ class TrackingModel(BaseMOTModel):
 
     @property
     def mask_thr(self) -> float | None:
-        """Least probability of a pixel of a mask; None of a model that gives boxes alone."""
+        """Least probability of a pixel of a mask; None of a model without mask heads whose masks can be tracked."""
         return None
+
+    @property
+    def gives_masks(self) -> bool:
+        """Whether what is found has masks."""
+        return self.predict_masks and self.mask_thr is not None
 
     def regress(self, feats: Feats, frame: DetDataSample, bboxes: Tensor) -> Tensor:
         """Boxes of the last frame, moved by the detector to where their objects are now; network-input pixels.
@@ -258,17 +263,14 @@ class TrackingModel(BaseMOTModel):
     @property
     def tracker_sees_images(self) -> bool:
         """Whether :meth:`associate` needs image and feature maps."""
-        needs = getattr(self.tracker, "needs_regression", False)
-        return self._video_tracker is not None and (self._video_tracker.is_stock or needs)
+        tracker = self._video_tracker
+        return tracker is not None and (tracker.is_stock or getattr(self.tracker, "needs_regression", False))
 
     def _track_stock(
         self, tracker: VideoTracker, frame: DetDataSample, detected: InstanceData, image: Any, feats: Any
     ) -> InstanceData:
-        """One frame through a tracker of mmdet, in network-input pixels.
-
-        Those that read embeddings or pictures at the boxes scale them by ``scale_factor`` alone, which is wrong where a
-        letterbox padded the picture; in network-input pixels nothing is to be scaled.
-        """
+        """One frame through a tracker of mmdet, in network-input pixels: those that look at the picture scale boxes by
+        ``scale_factor`` alone, which is wrong where a letterbox padded it."""
         view = frame.clone()
         view.pred_instances = detected
         return tracker.track_stock(view, dict(model=self, img=image, feats=feats, data_sample=view, rescale=False))

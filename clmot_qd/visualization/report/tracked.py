@@ -81,7 +81,8 @@ class Tracked:
     @cached_property
     def scores(self) -> TrackScores:
         """The scores, by trackeval."""
-        return evaluate_tracks(self.truth, self.tracks, list(self.classes), backends=("trackeval",), **self.rules)
+        options = {"backends": ("trackeval",), "iou_type": "bbox", **self.rules}
+        return evaluate_tracks(self.truth, self.tracks, list(self.classes), **options)
 
     @cached_property
     def timelines(self) -> list[Timeline]:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from clmot_qd.datasets.converters import Counts, convert
 from clmot_qd.datasets.converters.bdd100k import CLASSES, IGNORED, ROADSIDE
+from clmot_qd.masks import RleMasks
 
 VIDEOS = ("b1c66a42-6f7d68ca", "b1c81faa-3df17267")
 
@@ -191,12 +192,13 @@ def test_segmentation_tracking(tmp_path: Path) -> None:
     assert [first["instance_id"], second["instance_id"]] == [1, 2]
     assert result.remarks == []
 
-    rle = {"counts": "\\51cjSl0", "size": [720, 1280]}
+    rle = RleMasks.of_crops([np.tri(5, dtype=bool)], [(7, 9)], (720, 1280))[0]
     entry = {"id": "a", "category": "bus", "rle": rle, "box2d": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}
     write_json(labels / "rles" / "train" / f"{VIDEOS[0]}.json", [frame(VIDEOS[0], 0, [entry])])
     data, _ = converted("bdd100k-seg-track", tmp_path)
     assert data["annotations"][0]["segmentation"] == rle
     assert data["annotations"][0]["bbox"] == [1, 2, 2, 2]
+    assert data["annotations"][0]["area"] == 15, "of the mask, as with bitmasks"
 
 
 @pytest.mark.parametrize(

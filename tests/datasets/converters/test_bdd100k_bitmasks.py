@@ -134,6 +134,12 @@ def test_pictures_that_are_none(root: Path) -> None:
     assert "no number in its name, which should end in -0000001.png" in refused("bdd100k-seg-track", root)
 
 
+def test_pictures_in_other_places(root: Path) -> None:
+    folder = path_of(root, VIDEOS[0], 1).parent
+    assert "it has PNG files, but not as VIDEO/VIDEO-0000001.png" in refused("bdd100k-seg-track", root, labels=folder)
+    assert "but not as NAME.png" in refused("bdd100k-ins-seg", root, labels=folder.parent)
+
+
 def test_read_bitmasks(root: Path) -> None:
     found = read_bitmasks(path_of(root, VIDEOS[0], 1), (HEIGHT, WIDTH))
     order = np.argsort(found.ids)

@@ -219,10 +219,19 @@ class TestOddMasks:
 
     def test_what_is_no_object_takes_no_pixel(self, root: Path) -> None:
         path = gt(root)
-        path.write_text(row(1, 3001, (0, 0), (0, 1)) + row(1, 2001, (0, 1)))
-        data, result = converted("mots20", root, sequences=["MOTS20-02"])
-        assert [entry["segmentation"]["counts"] for entry in data["annotations"]] == [runs_of((0, 1))]
-        assert f"skipped 1 x box of unknown class '3': {path}:1" in result.remarks
+        for number in (3, 1):
+            path.write_text(row(1, 1000 * number + 1, (0, 0), (0, 1)) + row(1, 2001, (0, 1)) + row(1, 10000, (0, 0)))
+            data, result = converted("mots20", root, sequences=["MOTS20-02"])
+            kept = [entry["segmentation"]["counts"] for entry in data["annotations"]]
+            assert kept == [runs_of((0, 1)), runs_of((0, 0))]
+            assert f"skipped 1 x mask without a pixel: {path}:1 (frame 1)" in result.remarks
+
+    def test_classes_of_the_data_set_are_equal(self, kitti: Path) -> None:
+        path = kitti / "instances_txt" / "0002.txt"
+        path.write_text(row(0, 1001, (0, 0), (0, 1)) + row(0, 2001, (0, 1), (0, 2)))
+        data, _ = converted("kitti-mots", kitti)
+        kept = [entry["segmentation"]["counts"] for entry in data["annotations"]]
+        assert kept == [runs_of((0, 0), (0, 1)), runs_of((0, 2))]
 
     def test_masks_without_a_pixel_are_left_out(self, root: Path) -> None:
         path = gt(root)
@@ -299,6 +308,20 @@ class TestPngFiles:
             f"kept 1 x frame without a PNG file of masks, without objects: {missing}",
         ]
 
+    def test_files_of_other_pictures(self, root: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "instances" / "MOTS20-02"
+        for path in sorted(folder.iterdir()):
+            path.rename(folder / f"x{path.name}")
+        told = r"MOTS20-02: none of its 3 PNG files belongs to a picture; they need names such as 000001\.png"
+        refused("mots20", root, told, labels=tmp_path / "instances")
+
+    def test_labels_of_no_sequence(self, root: Path, kitti: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "elsewhere"
+        (folder / "MOTS20").mkdir(parents=True)
+        told = "elsewhere: neither {0}.txt nor a folder {0} of PNG files"
+        refused("mots20", root, told.format("MOTS20-02"), labels=folder)
+        refused("kitti-mots", kitti, told.format("0002"), labels=folder)
+
     @pytest.mark.parametrize(
         ("mode", "told"),
         [
@@ -352,6 +375,14 @@ class TestKittiMots:
         (kitti / "instances_txt").rmdir()
         (tmp_path / "png").rename(kitti / "instances")
         assert converted("kitti-mots", kitti)[0] == data
+
+    def test_sequences_without_text_have_png_files(self, kitti: Path, tmp_path: Path) -> None:
+        before, _ = converted("kitti-mots", kitti)
+        picture(kitti / "image_02" / "0003" / "000000.png", WIDTH, HEIGHT)
+        save_mots(kitti / "instances" / "0003" / "000000.png", kitti_maps()[0])
+        save_mots(kitti / "instances" / "0002" / "000000.png", kitti_maps()[1])  # text comes first
+        found = segmentations(converted("kitti-mots", kitti)[0])
+        assert found == segmentations(before) | {"0003/000000.png": found["0002/000000.png"]}
 
     def test_splits(self, kitti: Path) -> None:
         data, result = converted("kitti-mots", kitti, split="val")

@@ -103,6 +103,12 @@ class TestShapes:
         assert shape.bbox == [20, 10, 30, 5]
         np.testing.assert_array_equal(mask_api.decode(shape.segmentation), mask)
 
+    @pytest.mark.parametrize("runs", [[63, 0], [0, 0, 63], [5, 0, 58]])
+    def test_mask_without_a_pixel_has_no_box(self, runs: list[int]) -> None:
+        shape = read_shape({"category": "car", "rle": {"counts": runs, "size": [7, 9]}}, "here")
+        assert shape is not None
+        assert shape.bbox == [0, 0, 0, 0]
+
     @pytest.mark.parametrize(
         ("wrong", "message"),
         [

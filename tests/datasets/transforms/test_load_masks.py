@@ -9,6 +9,8 @@ import pytest
 from frame_builder import frame_with_blobs, seed_everything
 from mmcv.transforms import Compose
 from mmdet.datasets.transforms import LoadAnnotations, PackTrackInputs
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.mask import BitmapMasks
 from pycocotools import mask as mask_api
 
 from clmot_qd.datasets.transforms import IgnoreEmptyMasks, LoadTrackMasks, WithinFrameTwoView, load_masks
@@ -88,6 +90,27 @@ def test_objects_without_a_pixel_are_ignored_and_told_of_once(monkeypatch: pytes
     assert told == ["a.png: object 1: its mask has no pixel; such objects are ignored in training"]
 
 
+@pytest.mark.parametrize("runs", [[600, 0], [0, 0, 600], [5, 0, 595], [0, 2, 598, 0]])
+def test_runs_without_a_pixel_are_loaded(runs: list[int]) -> None:
+    bitmap = pixels([SQUARE], dict(size=list(SIZE), counts=runs))[1]
+    assert bitmap.T.ravel().nonzero()[0].tolist() == list(range(sum(runs[1::2])))
+
+
+def test_mmdet_s_copy_paste_takes_and_gives_them() -> None:
+    frames = [LoadTrackMasks()(frame_of([SQUARE])) for _ in range(2)]
+    other = LoadTrackMasks()(frame_of([[4, 5, 20, 5, 20, 15, 4, 15]], [[0, 0, 2, 0, 2, 20, 0, 20]]))
+    seed_everything(0)
+    paste = TRANSFORMS.build(dict(type="CopyPaste", selected=False, bbox_occluded_thr=0, mask_occluded_thr=0))
+    for frame, loader in ((frames[0], "ours"), (frames[1], "mmdet's")):
+        if loader == "mmdet's":
+            for one in (frame, other):
+                one["gt_masks"] = BitmapMasks(one["gt_masks"].masks, *SIZE)
+        frame["mix_results"] = [other]
+    found, expected = (paste(frame)["gt_masks"] for frame in frames)
+    np.testing.assert_array_equal(found.masks, expected.masks)
+    assert found.masks.sum(axis=(1, 2)).tolist() == [35 - 5 * 3, 160, 40]
+
+
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
@@ -98,7 +121,7 @@ def test_objects_without_a_pixel_are_ignored_and_told_of_once(monkeypatch: pytes
         (dict(size=[20, 30], counts=[601]), "no list of runs"),
         (dict(size=[20, 30], counts=[599]), "no list of runs"),
         (dict(size=[20, 30]), "no list of runs"),
-        ([[1, 2, 3]], "a polygon is a list of numbers"),
+        ([[1, 2, "3"]], "a polygon is a list of numbers"),
         ([[1, 2, 3, 4, 5, 1e9]], "a polygon is a list of numbers"),
         ([["1", 2, 3, 4, 5, 6]], "a polygon is a list of numbers"),
         ("PPPP", "neither polygons nor a mask"),

@@ -89,6 +89,31 @@ def test_they_travel_light() -> None:
     assert len(pickle.dumps(small)) < 0.05 * len(pickle.dumps(BitmapMasks(small.masks, 200, 300)))
 
 
+@given(seed=st.integers(0, 9999), clip=st.booleans(), binarize=st.booleans())
+def test_targets_are_the_parent_s_wherever_boxes_lie(seed: int, clip: bool, binarize: bool) -> None:
+    """Boxes beyond the masks and the picture, on parts at its borders."""
+    rng = np.random.default_rng(seed)
+    ours, theirs = both(size=(24, 37), count=int(rng.integers(1, 6)), seed=seed)
+    corners = rng.uniform(-15, 35, (12, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(0, 40, (12, 2))], axis=1).astype(np.float32)
+    boxes = boxes.clip(0, [37, 24, 37, 24]).astype(np.float32) if clip else boxes
+    given = boxes, (7, 5), rng.integers(0, len(ours), 12)
+    found, expected = (one.crop_and_resize(*given, binarize=binarize) for one in (ours, theirs))
+    assert (found.masks.dtype, found.height, found.width) == (expected.masks.dtype, 7, 5)
+    shares = theirs.crop_and_resize(*given, binarize=False).masks
+    close = (shares > 0.4999) & (shares < 0.5001) if binarize else abs(found.masks - shares) < 1e-4
+    assert np.all(close | (found.masks == expected.masks))  # boxes are counted from elsewhere, and rounded there
+
+
+def test_targets_of_nothing() -> None:
+    ours, theirs = both()
+    for masks, boxes in ((0, 0), (0, 2), (5, 0)):
+        given = torch.zeros(boxes, 4), (7, 5), torch.zeros(boxes, dtype=torch.long)
+        found, expected = (one[:masks].crop_and_resize(*given) for one in (ours, theirs))
+        same(found, expected)
+    assert not ours[:1].crop_and_resize(np.array([[0.0, 0, 9, 9]]), (7, 5), np.array([0])).masks.any()
+
+
 def test_targets_of_a_mask_head_are_the_same() -> None:
     ours, theirs = both(size=(60, 80), seed=3)
     proposals = torch.tensor([[5.0, 5, 40, 50], [0, 0, 80, 60], [-3, 2, 20, 70]])
