@@ -98,6 +98,11 @@ def test_video_id_of_another_video(tmp_path: Path, truth: GroundTruth) -> None:
 FRAMES = [
     (put(1, "name", "a-0010.jpg"), r"\[1\]: frame 'a-0010.jpg' of video 'a' is not in .*ann.json"),
     (put(1, "videoName", "c"), r"\[1\]: frame 'a-0009.jpg' of video 'c' \(it has none of that name\) is not in"),
+    (put(1, "videoName", {"id": "a"}), r"\[1\]: videoName is {'id': 'a'}; it must be text"),
+    (
+        lambda data: [data[0], {**{k: v for k, v in data[1].items() if k != "name"}, "frameIndex": [3]}],
+        r"\[1\]: frame \[3\] of video 'a' is not in",
+    ),
     (lambda data: [*data, data[0]], r"\[5\]: frame 'a-0004.jpg' of video 'a' stands in \[0\] already"),
     (lambda data: [*data, 5], r"\[5\]: a frame is an object with videoName, name and labels, not 5"),
     (lambda data: {"frame": data}, r"no list of frames"),

@@ -171,11 +171,13 @@ def _find_images(frames: Entries, index: ImageIndex) -> IntArray:
     rows: dict[int, int] = {}
     for position, frame in enumerate(frames.rows):
         video = frame.get("videoName", Path(frames.path).stem)
+        if not isinstance(video, str):
+            frames.fail(position, f"videoName is {video!r}; it must be text")
         if "name" in frame:
             what, row = frame["name"], by_name.get((video, PurePosixPath(str(frame["name"])).name))
         else:
             what = frame.get("frameIndex", frame.get("index"))
-            row = by_number.get((video, what))
+            row = by_number.get((video, what)) if isinstance(what, int | float) else None
         if row is None:
             where = f"video {video!r}" if video in index.videos else f"video {video!r} (it has none of that name)"
             frames.fail(position, f"frame {what!r} of {where} is not in {index.source}; mend name and videoName")
