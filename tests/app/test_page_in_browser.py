@@ -58,6 +58,11 @@ class Server:
     notes_before: int = 0
 
     @property
+    def hold(self) -> Path:
+        """While this file is there, no video gets beyond its fourth frame."""
+        return self.folder.parent / "notes.txt.hold"
+
+    @property
     def port(self) -> int:
         return int(self.url.split(":")[2].strip("/"))
 
@@ -206,6 +211,14 @@ def column(page: Any, number: int) -> list[float]:
     return page.eval_on_selector_all(f"#cq-table [role=gridcell][data-col='{number}']", script)
 
 
+@pytest.fixture
+def held(server: Server) -> Iterator[Path]:
+    """A file that holds every video at its fourth frame until it is removed."""
+    server.hold.touch()
+    yield server.hold
+    server.hold.unlink(missing_ok=True)
+
+
 def finished_jobs(server: Server) -> list[Path]:
     return list(server.root.glob("files/jobs/*/tracks.zip"))
 
@@ -215,7 +228,9 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clip") / "my clip %03d.mp4", frames=30, fps=10, size=(160, 96))
 
 
-def test_a_visitor_tracks_a_video_and_takes_the_results_away(page: Any, view: View, clip: Path, tmp_path: Path) -> None:
+def test_a_visitor_tracks_a_video_and_takes_the_results_away(
+    held: Path, page: Any, view: View, clip: Path, tmp_path: Path
+) -> None:
     view.problems.clear()
     choose(page, clip)
     page.click("#cq-start")
@@ -223,6 +238,7 @@ def test_a_visitor_tracks_a_video_and_takes_the_results_away(page: Any, view: Vi
     assert re.search(r"Tracking: frame \d+ of 30", said(page))
     assert page.is_disabled("#cq-start")
     assert page.is_enabled("#cq-cancel")
+    held.unlink()
     page.wait_for_selector("#cq-status [data-state=done]")
     assert re.fullmatch(r"Done: \d+ tracks in 30 frames\.", said(page))
 

@@ -1,6 +1,8 @@
 """Runs tools/app.py and notes every address outside of this computer that is asked for, and every file written.
 
 python watched_app.py NOTES TOOL ARGUMENTS...
+
+While there is a file NOTES.hold no video gets beyond its fourth frame, so that a test can look at one in the middle.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+import time
 from typing import Any
 
 NOTES, TOOL = sys.argv[1:3]
@@ -32,7 +35,21 @@ def write(line: str) -> None:
         file.write(line + "\n")
 
 
+def hold_videos() -> None:
+    from clmot_qd.apis.tracking_session import TrackingSession
+
+    step = TrackingSession._step
+
+    def held_step(self: TrackingSession, detections: Any) -> Any:
+        while self._frame_id == 4 and os.path.exists(f"{NOTES}.hold"):
+            time.sleep(0.02)
+        return step(self, detections)
+
+    TrackingSession._step = held_step  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
+    hold_videos()
     sys.addaudithook(note)
     sys.argv = sys.argv[2:]
     runpy.run_path(TOOL, run_name="__main__")
