@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -190,7 +191,7 @@ def test_frames_appear_all_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_ctrl_c_waits_for_the_call_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in ``Thread.join`` has a living thread called dead: its file was closed under it, and the program died."""
-    waited, waited_again, finished = threading.Event(), threading.Event(), threading.Event()
+    waited, noticed, waited_again, finished = (threading.Event() for _ in range(4))
     original = EndingThread.has_ended
 
     def noting(thread: EndingThread, seconds: float | None = 0.0) -> bool:
@@ -198,15 +199,25 @@ def test_ctrl_c_waits_for_the_call_at_work(monkeypatch: pytest.MonkeyPatch) -> N
             (waited_again if waited.is_set() else waited).set()
         return original(thread, seconds)
 
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        noticed.set()
+        raise KeyboardInterrupt
+
     def work() -> None:
         assert waited.wait(20)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        while not noticed.is_set():  # a signal that comes just before the main thread goes to sleep does not wake it
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            noticed.wait(1)
         if waited_again.wait(20):
             finished.set()
 
     monkeypatch.setattr(EndingThread, "has_ended", noting)
-    with pytest.raises(KeyboardInterrupt), WriteBehind(work, depth=1) as behind:
-        behind.put()
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), WriteBehind(work, depth=1) as behind:
+            behind.put()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert finished.is_set()
 
 
