@@ -15,7 +15,7 @@ from typing import Any
 
 from clmot_qd.apis.addresses import is_address, is_live_address, public_name
 from clmot_qd.apis.frame_sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key, open_source
-from clmot_qd.apis.track_files import name_of
+from clmot_qd.apis.track_files import name_of, refuse_masks
 from clmot_qd.apis.track_outputs import DEFAULT_OUTPUTS, OUTPUTS, Clip
 from clmot_qd.apis.tracking_session import TrackingSession
 from clmot_qd.errors import InputError, one_line
@@ -193,7 +193,12 @@ def track_each(
 
     Returns:
         The jobs, with what went wrong.
+
+    Raises:
+        InputError: Masks are asked for of a session without; nothing is tracked then.
     """
+    if not session.gives_masks:
+        refuse_masks(options.get("outputs"), options.get("show"))
     done = []
     for job in jobs:
         done.append(replace(job, error=_track(session, job, options)))
@@ -235,7 +240,7 @@ def track_shared(
         Whether all videos were tracked, by whichever process.
 
     Raises:
-        InputError: See :func:`plan_jobs`; or the session cannot be made.
+        InputError: See :func:`plan_jobs` and :func:`track_each`; or the session cannot be made.
     """
     from mmengine.dist import all_gather_object, broadcast_object_list, get_dist_info
 

@@ -179,13 +179,13 @@ def check_arguments(
             raise InputError(f"output {name!r} is unknown; choose from {', '.join(OUTPUTS)}")
 
 
-def refuse_masks(outputs: Sequence[str], show: Sequence[str] | None) -> None:
+def refuse_masks(outputs: Sequence[str] | None, show: Sequence[str] | None) -> None:
     """Check that a model that gives boxes alone is asked for no masks.
 
     Raises:
         InputError: It is.
     """
-    asked = [f"output {name!r}" for name in outputs if name in MASK_OUTPUTS]
+    asked = [f"output {name!r}" for name in outputs or () if name in MASK_OUTPUTS]
     asked += ["show = 'mask'"] if "mask" in (show or ()) else []
     if asked:
         raise InputError(f"{asked[0]}: this model gives boxes alone; leave it out, or take a model with a mask head")

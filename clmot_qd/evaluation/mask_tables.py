@@ -51,17 +51,23 @@ def require_masks(truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
         if found.masks is None and len(found):
             raise InputError(f"{name}: predictions without masks cannot be scored with iou_type segm; set it to bbox")
         if len(found) and len(true.boxes):
-            require_size(masks_of(found), masks_of(true.boxes), name)
+            require_same_size(masks_of(found), masks_of(true.boxes).size, "the true ones", name)
 
 
-def require_size(found: RleMasks, true: RleMasks, place: str) -> None:
-    """Check that predicted masks are of the size of the true ones.
+def require_same_size(found: RleMasks, size: tuple[int, int], whose: str, place: str) -> None:
+    """Check that predicted masks are of the size of what they are about.
+
+    Args:
+        found: The masks.
+        size: (height, width) in pixels.
+        whose: What is of that size, for the message.
+        place: What is wrong then, likewise.
 
     Raises:
-        InputError: They are not.
+        InputError: They are of another one.
     """
-    if found.size != true.size:
-        what = f"predicted masks are of {found.size} pixels (height, width), the true ones of {true.size}"
+    if found.size != size:
+        what = f"predicted masks are of {found.size} pixels (height, width), {whose} of {size}"
         raise InputError(f"{place}: {what}; they must be in pixels of the original pictures")
 
 

@@ -27,7 +27,7 @@ from clmot_qd.evaluation.evaluate import evaluate_tracks
 from clmot_qd.evaluation.formats.registry import FORMATS, require_formats, write_results_in
 from clmot_qd.evaluation.gathering import GatheringMetric
 from clmot_qd.evaluation.ground_truth import read_cocovid
-from clmot_qd.evaluation.mask_tables import Repairs, require_size
+from clmot_qd.evaluation.mask_tables import Repairs, require_same_size
 from clmot_qd.evaluation.protocols import get_protocol, require_iou_type
 from clmot_qd.evaluation.scores import TrackScores
 from clmot_qd.evaluation.track_map_scores import TrackMapScores
@@ -223,7 +223,7 @@ class TrackEvalMetric(GatheringMetric):
             raise InputError(f"{place}: the tracks have no masks to score with iou_type segm; take a model with masks")
         true = self.truth.sequences[sequence].boxes.masks
         if masks is not None and true is not None:
-            require_size(masks, true, place)
+            require_same_size(masks, true.size, "the true ones", place)
         return masks
 
     def _wants_masks(self) -> bool:

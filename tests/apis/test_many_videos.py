@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -158,6 +159,15 @@ def test_errors_that_are_ours_do_not_stop_the_others_either(clips: Path, tmp_pat
 
 def interrupt(job: Job) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("options", [dict(outputs=["mot", "mots"]), dict(show=["mask"])], ids=["outputs", "show"])
+def test_masks_of_a_model_without_are_refused_once_and_not_for_each_video(
+    clips: Path, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError, match="this model gives boxes alone"):
+        track_shared(SquareSession, expand_sources([str(clips)]), tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_finished_videos_are_left_out(clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

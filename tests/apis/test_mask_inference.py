@@ -73,6 +73,13 @@ def test_files_give_the_masks_of_single_frames(
 
 
 @PROJECT
+@pytest.mark.slow
+def test_compiled_layers_give_the_same_masks(project: dict[str, Any], plain: list[Tracks]) -> None:
+    session = open_project(project, compile=True)
+    assert_same_masks([session.update(frame) for frame in FRAMES], plain, pixels=2)
+
+
+@PROJECT
 def test_stock_trackers_give_masks(project: dict[str, Any], plain: list[Tracks]) -> None:
     session = open_project(project, {"model.tracker": BYTE}, optimize=False)
     for frame, expected in zip(FRAMES, plain):

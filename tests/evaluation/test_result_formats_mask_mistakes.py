@@ -47,7 +47,7 @@ class TestWriting:
         made = mask_tracks()
         made["b"] = replace(made["b"], masks=RleMasks.of_bitmaps(np.ones((4, WIDTH, HEIGHT))))
         path = tmp_path / ("out" if name in OF_MASKS else "out.json")
-        message = r"out.*: b: masks of \(64, 48\) pixels \(height, width\), but its images are of \(48, 64\)"
+        message = r"out.*: b: predicted masks are of \(64, 48\) pixels \(height, width\), its pictures of \(48, 64\)"
         refused(message, lambda: FORMATS[name].write(path, truth, made))
         assert not path.exists()
 

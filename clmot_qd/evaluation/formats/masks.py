@@ -11,7 +11,7 @@ from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.image_index import ImageIndex
 from clmot_qd.evaluation.formats.writing import check_writable
 from clmot_qd.evaluation.ground_truth import GroundTruth
-from clmot_qd.evaluation.mask_tables import Repairs, ready_table
+from clmot_qd.evaluation.mask_tables import Repairs, ready_table, require_same_size
 from clmot_qd.masks import RleMasks
 
 logger = logging.getLogger(__name__)
@@ -32,9 +32,8 @@ def check_size(path: PathLike, index: ImageIndex, sequence: str, table: MotTable
     if table.masks is None or not len(table):
         return
     size = index.size_of(sequence)
-    if size is not None and table.masks.size != size:
-        what = f"masks of {table.masks.size} pixels (height, width), but its images are of {size}"
-        raise InputError(f"{path}: {sequence}: {what}; masks must be in pixels of the original image")
+    if size is not None:
+        require_same_size(table.masks, size, "its pictures", f"{path}: {sequence}")
 
 
 def exclusive_masks(
