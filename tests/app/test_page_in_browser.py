@@ -205,6 +205,16 @@ def said(page: Any) -> str:
     return page.inner_text("#cq-status").strip()
 
 
+def wait_until(page: Any, state: str) -> None:
+    """Wait until the page says that its video is ``running`` (some frames are tracked), ``done``, ..."""
+    bar = " progress[value]" if state == "running" else ""
+    try:
+        page.wait_for_selector(f"#cq-status [data-state={state}]{bar}")
+    except Exception as error:
+        toasts = page.eval_on_selector_all("[data-testid=toast-body]", "all => all.map(one => one.innerText)")
+        pytest.fail(f"{error}\nthe page says: {said(page)!r} {toasts}", pytrace=False)
+
+
 def column(page: Any, number: int) -> list[float]:
     """What the table shows in a column, from 0."""
     script = "cells => cells.map(cell => Number(cell.innerText))"
@@ -234,12 +244,12 @@ def test_a_visitor_tracks_a_video_and_takes_the_results_away(
     view.problems.clear()
     choose(page, clip)
     page.click("#cq-start")
-    page.wait_for_selector("#cq-status [data-state=running] progress[value]")
+    wait_until(page, "running")
     assert re.search(r"Tracking: frame \d+ of 30", said(page))
     assert page.is_disabled("#cq-start")
     assert page.is_enabled("#cq-cancel")
     held.unlink()
-    page.wait_for_selector("#cq-status [data-state=done]")
+    wait_until(page, "done")
     assert re.fullmatch(r"Done: \d+ tracks in 30 frames\.", said(page))
 
     page.wait_for_function(PLAYING.format(0))
@@ -276,7 +286,7 @@ def test_a_visitor_tracks_a_video_and_takes_the_results_away(
 def test_the_table_can_be_sorted(page: Any, clip: Path) -> None:
     choose(page, clip)
     page.click("#cq-start")
-    page.wait_for_selector("#cq-status [data-state=done]")
+    wait_until(page, "done")
     page.wait_for_selector(CELL)
     for title, falling in (("Sort descending", True), ("Sort ascending", False)):
         page.click("#cq-table th[data-heading='6'] button")
@@ -291,7 +301,7 @@ def test_a_text_under_a_videos_name_is_one_line_and_the_app_goes_on(page: Any, s
     (tmp_path / "holiday.mp4").write_text("I am a text.\n" * 50)
     choose(page, tmp_path / "holiday.mp4")
     page.click("#cq-start")
-    page.wait_for_selector("#cq-status [data-state=error]")
+    wait_until(page, "error")
     assert said(page) == "Error: this is neither a video (mp4, mov, avi, mkv, webm) nor a zip of pictures"
     assert page.is_enabled("#cq-start")
     assert "Traceback" not in server.printed
@@ -303,7 +313,7 @@ def test_a_text_under_a_videos_name_is_one_line_and_the_app_goes_on(page: Any, s
 def test_a_video_that_is_too_long_is_refused(page: Any, tmp_path: Path) -> None:
     choose(page, write_clip(tmp_path / "long.mp4", frames=10 * MAX_SECONDS + 10))
     page.click("#cq-start")
-    page.wait_for_selector("#cq-status [data-state=error]")
+    wait_until(page, "error")
     assert said(page) == f"Error: the video is 21.0 s long; this page takes at most {MAX_SECONDS} s: cut it first"
 
 
@@ -319,9 +329,9 @@ def test_a_visitor_cancels_and_one_who_leaves_makes_room(
     long = write_clip(tmp_path / "long.mp4", frames=190, fps=10)
     choose(page, long)
     page.click("#cq-start")
-    page.wait_for_selector("#cq-status [data-state=running] progress[value]")
+    wait_until(page, "running")
     page.click("#cq-cancel")
-    page.wait_for_selector("#cq-status [data-state=cancelled]")
+    wait_until(page, "cancelled")
     held.unlink()
     page.wait_for_selector("text=/^Cancelled/")
     assert page.is_enabled("#cq-start")
@@ -329,7 +339,7 @@ def test_a_visitor_cancels_and_one_who_leaves_makes_room(
     held.touch()
     before = len(finished_jobs(server))
     page.click("#cq-start")
-    page.wait_for_selector("#cq-status [data-state=running] progress[value]")
+    wait_until(page, "running")
     other = page.context.new_page()
     other.goto(server.url)
     other.wait_for_selector("#cq-start")
@@ -338,7 +348,7 @@ def test_a_visitor_cancels_and_one_who_leaves_makes_room(
     other.wait_for_selector("text=1 video before this one")
     page.goto("about:blank")  # leaves the first one alone with its job
     held.unlink()
-    other.wait_for_selector("#cq-status [data-state=done]")
+    wait_until(other, "done")
     other.close()
     # The job that was left alone came to no end.
     assert len(finished_jobs(server)) == before + 1
@@ -349,7 +359,7 @@ def test_the_page_fits_on_a_phone(page: Any, view: View, clip: Path) -> None:
     choose(page, clip)
     page.click("#cq-settings button")
     page.click("#cq-start")
-    page.wait_for_selector("#cq-status [data-state=done]")
+    wait_until(page, "done")
     page.wait_for_selector(CELL)
     assert view.overflow() == 0
     page.set_viewport_size({"width": 1280, "height": 800})
@@ -475,7 +485,7 @@ def test_the_notes_of_what_is_written_are_taken(page: Any, server: Server, tmp_p
     """What ``_end`` reads is not empty."""
     choose(page, write_clip(tmp_path / "short.mp4", frames=3))
     page.click("#cq-start")
-    page.wait_for_selector("#cq-status [data-state=done]")
+    wait_until(page, "done")
     written = [line for line in server.notes[server.notes_before :] if line.startswith(f"write {server.root}")]
     assert any("tracks" in line for line in written)
 
