@@ -94,7 +94,7 @@ def broken_picture(rank: int, count: int, out: str) -> None:
 
 
 def waited_for(rank: int, count: int, out: str) -> None:
-    """One process does not come before the other has given up."""
+    """Both meet, but one does not come to the next meeting before the other has given up."""
     import torch
 
     from clmot_qd.apis.processes import joined_processes
@@ -102,8 +102,12 @@ def waited_for(rank: int, count: int, out: str) -> None:
     from clmot_qd.files import write_text
 
     said = Path(out) / "waited"
+    # The patience is that of the first meeting, too, so they begin it together.
+    (Path(out) / f"here-{rank}").touch()
+    while not (Path(out) / f"here-{1 - rank}").exists():
+        time.sleep(0.05)
     try:
-        with joined_processes("pytorch", timeout=0.5 if rank == 0 else None):
+        with joined_processes("pytorch", timeout=5 if rank == 0 else None):
             if rank == 0:
                 torch.distributed.barrier()
             while not said.exists():

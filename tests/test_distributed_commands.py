@@ -96,7 +96,7 @@ def test_an_error_of_one_process_ends_the_others(folder: Path) -> None:
 
 def test_a_process_that_does_not_come_is_told_in_one_line(folder: Path) -> None:
     assert (folder / "waited").read_text() == (
-        "another process did not come within 0:00:00.500000; env_cfg.dist_cfg.timeout sets how many seconds to wait"
+        "another process did not come within 0:00:05; env_cfg.dist_cfg.timeout sets how many seconds to wait"
     )
 
 

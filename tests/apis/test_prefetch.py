@@ -20,7 +20,7 @@ def readers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "read_ahead"]
 
 
-def wait_for(condition: object, seconds: float = 5.0) -> bool:
+def wait_for(condition: object, seconds: float = 60.0) -> bool:
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         if condition():  # type: ignore[operator]
@@ -145,10 +145,11 @@ def test_items_are_worked_on_in_the_thread() -> None:
 
 def test_closing_waits_for_the_function_but_not_for_ever_for_an_item(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prefetch, "JOIN_SECONDS", 0.05)
-    began, done = threading.Event(), []
+    began, begun, done = threading.Event(), [], []
 
     def slow(number: int) -> int:
         if number:
+            begun.append(number)
             began.set()
             time.sleep(0.4)
             done.append(number)
@@ -158,7 +159,8 @@ def test_closing_waits_for_the_function_but_not_for_ever_for_an_item(monkeypatch
     assert next(items) == 0
     began.wait()
     items.close()
-    assert done == [1]
+    assert done
+    assert done == begun, "what was at work was waited for"
 
 
 def test_a_source_that_stalls_does_not_keep_the_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +177,7 @@ def test_a_source_that_stalls_does_not_keep_the_consumer(monkeypatch: pytest.Mon
     assert [next(items) for _ in range(3)] == [(0, "0"), (1, "1"), (2, "2")]
     closing = threading.Thread(target=items.close, daemon=True)
     closing.start()
-    closing.join(5)
+    closing.join(60)
     assert not closing.is_alive()
     assert wait_for(lambda: len(readers()) == 1), "the one that the source holds"
     assert len(made) == 3
@@ -202,7 +204,7 @@ inside.wait()
 
 def test_a_program_that_leaves_a_stream_open_ends_when_the_item_at_work_is_done() -> None:
     """Taken down in the middle of torch's work, the interpreter aborts."""
-    done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=180)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     numbers = {word: [line.split()[1] for line in lines if line.startswith(word)] for word in ("begun", "done")}
@@ -241,7 +243,7 @@ def test_a_process_that_was_forked_off_does_not_wait_for_threads_it_does_not_hav
         [sys.executable, "-W", "ignore", "-c", FORKED],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         start_new_session=True,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")

@@ -46,14 +46,14 @@ def test_a_second_run_into_the_folder_is_refused_and_harms_nothing(tmp_path: Pat
             yield frame
             if number == 3:
                 begun.set()
-                assert go_on.wait(20)
+                assert go_on.wait(90)
 
     outputs = ("mot", "frames")
     first = threading.Thread(
         target=lambda: SquareSession().track(slow(), tmp_path, outputs=outputs, progress=silent), daemon=True
     )
     first.start()
-    assert begun.wait(20)
+    assert begun.wait(90)
     before = content(tmp_path)
     with pytest.raises(InputError) as caught:
         SquareSession().track(FRAMES, tmp_path, outputs=outputs, progress=silent)
@@ -61,7 +61,8 @@ def test_a_second_run_into_the_folder_is_refused_and_harms_nothing(tmp_path: Pat
     after = content(tmp_path)  # the first run writes behind its network: it may have added to these meanwhile
     assert [name for name, data in before.items() if not after.get(name, b"").startswith(data)] == []
     go_on.set()
-    first.join(20)
+    first.join(90)
+    assert not first.is_alive()
     assert read_tracks(tmp_path / "tracks.txt").frames.tolist() == np.repeat(np.arange(1, 9), 2).tolist()
     assert len(list((tmp_path / "frames").iterdir())) == 8
     SquareSession().track(FRAMES[:2], tmp_path, outputs=outputs, progress=silent)  # the lock is gone

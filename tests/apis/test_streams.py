@@ -75,9 +75,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------------------------------------- reconnecting
 @pytest.mark.usefixtures("impatient")
 def test_a_stream_that_drops_goes_on_with_its_ids(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Two connections of ten frames, the second in twice the resolution after a refusal; then nothing any more."""
+    """Two connections of ten frames, the second in twice the resolution after a refusal; lost again, it is stopped."""
 
     def send(connection: int, picture: Callable[[np.ndarray], None]) -> None:
+        if connection > 2:
+            source.stop()
         if connection not in (0, 2):
             raise ConnectionRefusedError
         first, factor = (0, 1) if connection == 0 else (10, 2)
@@ -86,12 +88,10 @@ def test_a_stream_that_drops_goes_on_with_its_ids(tmp_path: Path, caplog: pytest
             picture(cv2.resize(frame, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST))
 
     with camera_server(send) as address:
-        source = open_source(address, reconnect_seconds=4.0)
+        source = open_source(address, reconnect_seconds=60)
         assert source.is_live
         assert (source.size, "secret" in source.name) == ((96, 64), False)
-        started = time.monotonic()
         written = SquareSession().track(source, tmp_path, outputs=["mot", "video"], progress=lambda done, total: None)
-        assert time.monotonic() - started < 20
     assert [path.name for path in written] == ["tracks.txt", "tracks.mp4"]
     table = read_tracks(written[0])
     assert table.frames.tolist() == np.repeat(np.arange(1, 21), 2).tolist()
@@ -99,10 +99,9 @@ def test_a_stream_that_drops_goes_on_with_its_ids(tmp_path: Path, caplog: pytest
     expected = np.array([scene(number)[:, 20].max(axis=1).argmax() for number in range(20)])
     np.testing.assert_allclose(table.bboxes[::2, 1], expected, atol=2)
     for words in (
-        "no frame comes any more; connecting again for up to 4 s",
+        "no frame comes any more; connecting again for up to 60 s",
         "is back after",
         "is now 192x128; scaled to the 96x64 of its first frame",
-        "gave no frame for 4 s: taken for its end",
     ):
         assert words in caplog.text
     assert "secret" not in caplog.text
@@ -136,23 +135,30 @@ def test_an_early_end_releases_the_connection() -> None:
         stream = SquareSession().stream(address)
         next(stream)
         stream.close()
-        assert gone.wait(10), "the server notices that nobody reads any more"
+        assert gone.wait(60), "the server notices that nobody reads any more"
     assert not [thread for thread in threading.enumerate() if thread.name == "read_ahead"]
 
 
 def test_stopping_does_not_wait_for_a_lost_stream() -> None:
+    lost = threading.Event()
+
+    def stop() -> None:
+        assert lost.wait(60)
+        source.stop()
+
     def send(connection: int, picture: Callable[[np.ndarray], None]) -> None:
         if connection:
+            lost.set()
             raise ConnectionRefusedError
         picture(scene(0))
         picture(scene(1))
 
     with camera_server(send) as address:
-        source = open_source(address, reconnect_seconds=60)
-        threading.Timer(0.5, source.stop).start()
+        source = open_source(address, reconnect_seconds=600)
+        threading.Thread(target=stop, daemon=True).start()
         started = time.monotonic()
         assert len(list(SquareSession().stream(source))) == 2
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 300
 
 
 def test_an_address_that_gives_nothing_is_named() -> None:
@@ -188,7 +194,7 @@ class Camera:
         self.released.append(self)
 
 
-def test_pauses_grow_until_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_grow_until_patience_ends(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     Camera.opened, Camera.released = [], []
     clock = [100.0]
     pauses: list[float] = []
@@ -205,6 +211,7 @@ def test_pauses_grow_until_patience_ends(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(source._stopped, "wait", wait)
     assert [int(frame[0, 0, 0]) for frame in source] == [1, 1, 1, 4, 4, 4]
     assert pauses == [0.5, 1, 2, 0.5, 1, 2, 4, 8, 8, 6.5]
+    assert "gave no frame for 30 s: taken for its end" in caplog.text
     assert set(Camera.opened) == {0}
     assert len(Camera.released) == len(Camera.opened) == 11
 

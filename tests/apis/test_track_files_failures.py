@@ -260,5 +260,6 @@ def test_a_camera_can_be_tracked_beside_the_main_thread(tmp_path: Path) -> None:
         )
     )
     job.start()
-    job.join(20)
+    job.join(90)
+    assert not job.is_alive()
     assert read_tracks(written[0]).frames.max() == 5

@@ -168,7 +168,7 @@ def test_a_stream_that_goes_on_reading_does_not_disturb_the_next_one(monkeypatch
         def __iter__(self) -> Iterator[np.ndarray]:
             try:
                 yield from FRAMES[:2]
-                more.wait(5)
+                assert more.wait(60)
                 yield FRAMES[2]
             finally:
                 gone.set()
@@ -180,7 +180,7 @@ def test_a_stream_that_goes_on_reading_does_not_disturb_the_next_one(monkeypatch
     session.reset()
     session.update(scene(0, 48, 32))
     more.set()
-    assert gone.wait(5)
+    assert gone.wait(60)
     session.update(scene(1, 48, 32))
 
 

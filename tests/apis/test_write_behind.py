@@ -67,11 +67,13 @@ def test_left_by_an_exception_it_drops_what_waits() -> None:
 
     def slow(number: int) -> None:
         began.set()
-        time.sleep(0.05)
+        assert behind._dropping.wait(60)
         seen.append(number)
 
+    behind = WriteBehind(slow, depth=8)
+
     def use() -> None:
-        with WriteBehind(slow, depth=8) as behind:
+        with behind:
             for number in range(8):
                 behind.put(number)
             began.wait()

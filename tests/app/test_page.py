@@ -87,7 +87,7 @@ def test_inputs_of_another_kind_are_told_in_one_line(service: Service, inputs: d
 def test_what_is_said_of_a_running_job_stays(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     warned: list[str] = []
     gate, run = threading.Event(), Tracking.run
-    monkeypatch.setattr(Tracking, "run", lambda *arguments: gate.wait(10) and run(*arguments))
+    monkeypatch.setattr(Tracking, "run", lambda *arguments: gate.wait(60) and run(*arguments))
     monkeypatch.setattr(gr, "Warning", warned.append)
     first = started(service)
     next(first)

@@ -57,7 +57,7 @@ class Desk:
 
     def ended(self, upload: str | None, kind: str = OWN, **choice: Any) -> Job:
         job = self.start(upload, kind, **choice)
-        assert job.wait(20)
+        assert job.wait(120)
         return job
 
 

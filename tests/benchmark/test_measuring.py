@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -157,8 +158,10 @@ class TestProcesses:
     def test_time_and_memory_from_outside(self) -> None:
         small = ProcessCase("s", python("pass"))
         large = ProcessCase("l", python("import time; x = bytearray(200 << 20); time.sleep(0.3)"), units=3)
-        (_, low), (seconds, high) = run_process(small, THREE), run_process(large, THREE)
-        assert 0.1 < seconds < 5
+        _, low = run_process(small, THREE)
+        started = time.perf_counter()
+        seconds, high = run_process(large, THREE)
+        assert 0.1 < seconds <= (time.perf_counter() - started) / 3
         assert 190 < high - low < 260
 
     def test_the_memory_of_this_process_is_not_counted(self) -> None:
@@ -204,14 +207,21 @@ class TestProcesses:
         program = f"from clmot_qd.benchmark.processes import *; run_process(ProcessCase('x', {argv!r}), Options())"
         running = subprocess.Popen(python(program), stderr=subprocess.DEVNULL)
         wait_for(lambda: all(mark.exists() and mark.read_text() for mark in marks))
-        running.send_signal(signal.SIGINT)
-        assert running.wait(20) != 0
+
+        def ended() -> bool:
+            running.send_signal(signal.SIGINT)  # again: one that comes just before a wait does not wake it
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(10)
+            return running.returncode is not None
+
+        wait_for(ended)
+        assert running.returncode != 0
         for mark in marks:
             wait_for(lambda mark=mark: not alive(int(mark.read_text())))
 
 
 def wait_for(condition) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -31,11 +31,13 @@ def both() -> None:
 
 
 def test_the_hottest_function_comes_first_and_takes_the_blame_for_what_it_calls_in_c() -> None:
+    started = time.perf_counter()
     lines = profile_cases([Case("a", both)], with_operators=False)["a"]
+    whole = 1000 * (time.perf_counter() - started)
     assert lines[0].split() == ["share", "ms", "calls", "function"]
     share, milliseconds, calls, *place = lines[1].split()
     assert float(share.rstrip("%")) > 90
-    assert 50 <= float(milliseconds) < 500
+    assert 50 <= float(milliseconds) <= whole
     assert calls == "1"
     assert place[1] == "slow"
     assert place[0].split(":")[0].endswith("test_profiling.py")

@@ -204,11 +204,11 @@ def test_ctrl_c_waits_for_the_call_at_work(monkeypatch: pytest.MonkeyPatch) -> N
         raise KeyboardInterrupt
 
     def work() -> None:
-        assert waited.wait(20)
+        assert waited.wait(60)
         while not noticed.is_set():  # a signal that comes just before the main thread goes to sleep does not wake it
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             noticed.wait(1)
-        if waited_again.wait(20):
+        if waited_again.wait(60):
             finished.set()
 
     monkeypatch.setattr(EndingThread, "has_ended", noting)

@@ -157,6 +157,7 @@ def stalled_camera() -> Iterator[str]:
     """A network camera that sends ninety pictures and then nothing, without hanging up."""
     server = socket.create_server(("127.0.0.1", 0))
     kept = []
+    pictures = [cv2.imencode(".jpg", frame)[1].tobytes() for frame in 3 * FRAMES]  # before anybody waits for them
 
     def serve() -> None:
         while True:
@@ -168,8 +169,7 @@ def stalled_camera() -> Iterator[str]:
             if len(kept) > 1:
                 continue
             connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=f\r\n\r\n")
-            for frame in 3 * FRAMES:
-                data = cv2.imencode(".jpg", frame)[1].tobytes()
+            for data in pictures:
                 connection.sendall(
                     b"--f\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data) + data + b"\r\n"
                 )
@@ -183,7 +183,7 @@ def stalled_camera() -> Iterator[str]:
 def test_a_camera_that_stalls_ends_with_complete_files(
     tmp_path: Path, stalled_camera: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(opencv_capture, "TIMEOUT_MILLISECONDS", 1000)
+    monkeypatch.setattr(opencv_capture, "TIMEOUT_MILLISECONDS", 4000)
     source = open_source(stalled_camera, reconnect_seconds=1)
     with caplog.at_level(logging.WARNING):
         written = SquareSession().track(source, tmp_path, outputs=["mot", "cocovid"], progress=silent)

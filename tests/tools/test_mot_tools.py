@@ -92,7 +92,7 @@ def test_help_does_not_load_the_package(name: str) -> None:
     start = (
         f"import runpy; sys.argv = ['x', '--help']; runpy.run_path({str(TOOLS / name) + '.py'!r}, run_name='__main__')"
     )
-    result = subprocess.run([sys.executable, "-c", f"{watch}; {start}"], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", f"{watch}; {start}"], capture_output=True, text=True, timeout=180)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("usage:")
     assert result.stdout.endswith("loaded False\n")
