@@ -11,30 +11,33 @@ import sys
 from pathlib import Path
 
 FORKING = """
-import importlib, os, socket, sys
+import importlib, os, socket, sys, tempfile
 sys.path[:0] = {folders!r}
 import clmot_qd.registration, mmdet.models
 import torch
 import torch.multiprocessing as multiprocessing
 module = importlib.import_module({module!r})
 
-def rank(number, function, count, port):
+def rank(number, function, count, port, meeting):
     torch.set_num_threads(1)
     place = dict(RANK=number, LOCAL_RANK=number, WORLD_SIZE=count, MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
     os.environ.update({{key: str(value) for key, value in place.items()}})
     join = {join} and count > 1
     if join:
-        torch.distributed.init_process_group("gloo")
+        # At a file: a port could be taken by somebody else meanwhile.
+        torch.distributed.init_process_group("gloo", init_method=f"file://{{meeting}}", rank=number, world_size=count)
     getattr(module, function)(number, count, {out!r})
     if join:
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
 
-for function, count in {calls!r}:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    multiprocessing.start_processes(rank, (function, count, port), nprocs=count, start_method="fork")
+with tempfile.TemporaryDirectory() as meetings:
+    for call, (function, count) in enumerate({calls!r}):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        given = (function, count, port, os.path.join(meetings, str(call)))
+        multiprocessing.start_processes(rank, given, nprocs=count, start_method="fork")
 """
 
 

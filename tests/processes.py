@@ -18,8 +18,9 @@ import sys
 import torch.distributed
 from clmot_qd.apis.running import end_process_group
 sys.path[:0] = sys.argv.pop(1).split(";")
+meeting = sys.argv.pop(1)
 if {count} > 1:
-    torch.distributed.init_process_group("gloo")
+    torch.distributed.init_process_group("gloo", init_method="file://" + meeting, rank={rank}, world_size={count})
 {code}
 end_process_group()
 """
@@ -34,13 +35,15 @@ def run_ranks(code: str, arguments: list[str], count: int, folders: list[Path]) 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(count)}
-    program = RANK.format(code=textwrap.dedent(code), count=count)
-    command = [sys.executable, "-c", program, ";".join(map(str, folders)), *arguments]
     with contextlib.ExitStack() as kept:  # files, not pipes: a full pipe would stop a process that others wait for
+        # They meet at a file: a port could be taken by somebody else before they come.
+        meeting = f"{kept.enter_context(tempfile.TemporaryDirectory())}/meeting"
         files = [kept.enter_context(tempfile.TemporaryFile("w+")) for _ in range(count)]
         running = []
         for rank, file in enumerate(files):
             environment = {**os.environ, **address, "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
+            program = RANK.format(code=textwrap.dedent(code), count=count, rank=rank)
+            command = [sys.executable, "-c", program, ";".join(map(str, folders)), meeting, *arguments]
             running.append(subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT))
         try:
             codes = [process.wait(timeout=240) for process in running]

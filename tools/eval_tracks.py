@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif args.protocol != "tao":
         require_iou_type(args.iou_type, get_protocol(args.protocol))  # the files are read accordingly
     truth = read_truth(args.gt, args.sequences, args.detector, masks=args.iou_type == "segm")
-    tracks = read_predictions(args.pred, truth, args.pred_format, masks=args.iou_type == "segm")
+    tracks = read_predictions(args.pred, truth, args.pred_format, need_masks=args.iou_type == "segm")
     if is_track_map:
         return _score_track_map(args, truth, tracks)
     if args.protocol == "tao":

@@ -37,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     (target,) = require_formats(args.to, "--to")
     truth = read_truth(args.gt, args.sequences)
-    tracks = read_predictions(args.pred, truth, args.source, masks=FORMATS[target].keeps_masks)
+    masks = {"masks": FORMATS[target].keeps_masks, "need_masks": FORMATS[target].of_masks}
+    tracks = read_predictions(args.pred, truth, args.source, **masks)
     if args.only_class is not None:
         tracks = with_class(tracks, truth.class_numbers([args.only_class])[0])
     FORMATS[target].write(args.out, truth, tracks)

@@ -33,14 +33,17 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--config", required=True, help="path, or name of a packaged configuration")
     parser.add_argument("--checkpoint", required=True, help="trained weights")
     parser.add_argument("--out-dir", help="where the results go (default: tracked/NAME); of many videos OUT_DIR/NAME")
-    parser.add_argument(
+    files = parser.add_mutually_exclusive_group()
+    files.add_argument(
         "--outputs",
         nargs="+",
         choices=OUTPUTS,
         metavar="NAME",
         help=f"of {', '.join(OUTPUTS)} (default: mot video sheet, and mots of models with masks)",
     )
-    parser.add_argument("--no-video", action="store_true", help="write the text of boxes alone, as --outputs mot")
+    files.add_argument(
+        "--no-video", action="store_true", help="write no pictures: mot alone, and mots of models with masks"
+    )
     parser.add_argument(
         "--show",
         nargs="*",
@@ -112,8 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from clmot_qd.checkpoints import trust_checkpoints
 
     trust_checkpoints(args.trust_checkpoint)
-    outputs = ["mot"] if args.no_video else args.outputs and list(dict.fromkeys(args.outputs))
-    check_arguments(outputs, args.max_frames, args.fps, args.show)
+    outputs = args.outputs and list(dict.fromkeys(args.outputs))
+    check_arguments(["mot"] if args.no_video else outputs, args.max_frames, args.fps, args.show)
     sources = expand_sources(args.source)
     if args.source != sources or len(sources) > 1 or args.skip_finished or args.launcher != "none":
         return track_many(args, sources, outputs)
@@ -125,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     source = open_source(given, args.fps, args.reconnect) if waits else None
     session = open_session(args, args.device)
     source = source or open_source(given, args.fps, args.reconnect)
-    options_of_files = dict(outputs=outputs, max_frames=args.max_frames, show=args.show)
+    options_of_files = dict(outputs=outputs, max_frames=args.max_frames, show=args.show, pictures=not args.no_video)
     for path in session.track(source, out_dir, **options_of_files):
         print(f"wrote {path}")
     return 0
@@ -148,6 +151,7 @@ def track_many(args: argparse.Namespace, sources: Sequence[str], outputs: Sequen
             max_frames=args.max_frames,
             fps=args.fps,
             show=args.show,
+            pictures=not args.no_video,
         )
     return 0 if good else 1
 

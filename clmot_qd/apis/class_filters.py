@@ -53,7 +53,7 @@ def label_numbers(wanted: Sequence[str] | None, classes: Sequence[str]) -> np.nd
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     if not names:
         raise InputError("keep_classes: names no class; leave it out to keep all")
-    return np.array(_places(names, classes, "keep_classes"))
+    return np.array(_places(names, classes, "keep_classes (--classes)"))
 
 
 def _places(names: Sequence[str], classes: Sequence[str], key: str) -> list[int]:

@@ -16,7 +16,7 @@ from typing import Any
 from clmot_qd.apis.addresses import is_address, is_live_address, public_name
 from clmot_qd.apis.frame_sources import IMAGE_SUFFIXES, VIDEO_SUFFIXES, natural_key, open_source
 from clmot_qd.apis.track_files import name_of, refuse_masks
-from clmot_qd.apis.track_outputs import DEFAULT_OUTPUTS, OUTPUTS, Clip
+from clmot_qd.apis.track_outputs import OUTPUTS, Clip, default_outputs
 from clmot_qd.apis.tracking_session import TrackingSession
 from clmot_qd.errors import InputError, one_line
 from clmot_qd.files import read_text
@@ -151,13 +151,14 @@ def _longer_name(source: str, name: str) -> str:
     return f"{name_of(own.parent)}_{name}"
 
 
-def is_finished(job: Job, outputs: Sequence[str] | None) -> bool:
+def is_finished(job: Job, outputs: Sequence[str] | None, pictures: bool = True) -> bool:
     """Whether all these outputs of a video are there, and no later run stopped on the way to them.
 
-    None: those that every model writes; with its masks, a model that gives some wrote them before the last of these.
+    None: those that every model writes, with or without ``pictures``; with its masks, a model that gives some wrote
+    them before the last of these.
     """
     clip = Clip(job.folder, job.folder.name, 30.0, (1, 1), (), None)
-    files = [OUTPUTS[name](clip) for name in outputs or DEFAULT_OUTPUTS]
+    files = [OUTPUTS[name](clip) for name in outputs or default_outputs(False, pictures)]
     stopped = any(file.partial != file.path and file.partial.exists() for file in files)
     return not stopped and all(file.path.exists() for file in files)
 
@@ -248,7 +249,8 @@ def track_shared(
     plan: list[Any] = [None, None]
     if rank == 0:
         jobs = plan_jobs(sources, out_dir)
-        left = [job for job in jobs if not (skip_finished and is_finished(job, outputs))]
+        pictures = options.get("pictures", True)
+        left = [job for job in jobs if not (skip_finished and is_finished(job, outputs, pictures))]
         plan = [share_out(left, processes), len(jobs) - len(left)]
     broadcast_object_list(plan)
     (mine, *_), finished = (plan[0][rank:], plan[1])

@@ -58,6 +58,7 @@ def track_to_files(
     progress: SessionProgress | None = None,
     fps: float | None = None,
     show: Sequence[str] | None = None,
+    pictures: bool = True,
 ) -> list[Path]:
     """Track ``source`` from its beginning and write what was found, as the frames come.
 
@@ -78,16 +79,17 @@ def track_to_files(
         fps: Frame rate of the video file; the source's own by default.
         show: What the pictures show of each track, of ``'id'``, ``'class'``, ``'score'`` and ``'box'``, ``'mask'``; by
             default all, the class only where there are several. Where neither shape is named, both are drawn.
+        pictures: Whether the video and the sheet are among the outputs where none is named.
 
     Returns:
         The files, in the order of ``outputs``.
 
     Raises:
-        InputError: Masks are asked for of a model without; the source cannot be read or the files cannot be written,
-            and the message says where what was tracked until then can be found; the files would replace the source;
-            another run writes to the folder.
+        InputError: Masks are asked for of a model without, or ``show`` where no output is a picture; the source cannot
+            be read or the files cannot be written, and the message says where what was tracked until then can be found;
+            the files would replace the source; another run writes to the folder.
     """
-    outputs = default_outputs(session.gives_masks) if outputs is None else outputs
+    outputs = default_outputs(session.gives_masks, pictures) if outputs is None else outputs
     check_arguments(outputs, max_frames, fps, show)
     if not session.gives_masks:
         refuse_masks(outputs, show)
@@ -177,6 +179,9 @@ def check_arguments(
     for name in outputs:
         if name not in OUTPUTS:
             raise InputError(f"output {name!r} is unknown; choose from {', '.join(OUTPUTS)}")
+    if show and not any(OUTPUTS[name].needs_drawing for name in outputs):
+        what = f"show (--show) is about pictures, and no output ({', '.join(outputs)}) is one"
+        raise InputError(f"{what}; leave it out, or add video, frames or sheet to the outputs")
 
 
 def refuse_masks(outputs: Sequence[str] | None, show: Sequence[str] | None) -> None:
@@ -186,7 +191,7 @@ def refuse_masks(outputs: Sequence[str] | None, show: Sequence[str] | None) -> N
         InputError: It is.
     """
     asked = [f"output {name!r}" for name in outputs or () if name in MASK_OUTPUTS]
-    asked += ["show = 'mask'"] if "mask" in (show or ()) else []
+    asked += ["show (--show) 'mask'"] if "mask" in (show or ()) else []
     if asked:
         raise InputError(f"{asked[0]}: this model gives boxes alone; leave it out, or take a model with a mask head")
 

@@ -217,13 +217,12 @@ OUTPUTS: dict[str, Any] = dict(
 )
 #: Of models that give masks alone.
 MASK_OUTPUTS = ("mots",)
-#: Of every model; of one that gives masks, ``mots`` follows the first.
-DEFAULT_OUTPUTS = ("mot", "video", "sheet")
 
 
-def default_outputs(with_masks: bool) -> tuple[str, ...]:
-    """What a user gets who asks for nothing else: what the model finds as text, and pictures of it."""
-    return ("mot", "mots", *DEFAULT_OUTPUTS[1:]) if with_masks else DEFAULT_OUTPUTS
+def default_outputs(with_masks: bool, pictures: bool = True) -> tuple[str, ...]:
+    """What a user gets who names no output: what the model finds as text, and ``pictures`` of it."""
+    texts = ("mot", "mots") if with_masks else ("mot",)
+    return (*texts, "video", "sheet") if pictures else texts
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -203,13 +203,13 @@ class TrackingSession(ABC):
         progress: SessionProgress | None = None,
         fps: float | None = None,
         show: Sequence[str] | None = None,
+        pictures: bool = True,
     ) -> list[Path]:
         """Track ``source`` and write what was found; see :func:`clmot_qd.apis.track_files.track_to_files`."""
         from clmot_qd.apis.track_files import track_to_files
 
-        return track_to_files(
-            self, source, out_dir, outputs=outputs, max_frames=max_frames, progress=progress, fps=fps, show=show
-        )
+        options: dict[str, Any] = dict(outputs=outputs, max_frames=max_frames, progress=progress, fps=fps)
+        return track_to_files(self, source, out_dir, show=show, pictures=pictures, **options)
 
     # --------------------------------------------------------------------------------------------------------- insides
     def _detected(self, source: Source, max_frames: int | None) -> Generator[tuple[Frame, FrameDetections]]:

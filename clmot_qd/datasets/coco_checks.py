@@ -19,7 +19,7 @@ from mmengine import fileio
 from mmengine.dataset import BaseDataset
 
 from clmot_qd.datasets.annotation_entries import are_boxes, is_box
-from clmot_qd.datasets.segmentation_checks import check_segmentations, loads_masks
+from clmot_qd.datasets.segmentation_checks import check_segmentations, loads_masks, refuse_left_masks
 from clmot_qd.errors import InputError, expecting_form
 from clmot_qd.files import read_json
 from clmot_qd.garbage import collection_paused
@@ -203,6 +203,8 @@ class CheckedAnnotations(BaseDataset):
     * with ``check_files`` every listed image file must exist when the data set is built, and every mask be sound if the
       pipeline loads masks (:func:`.segmentation_checks.check_segmentations`);
     * no listed image lies outside ``data_root`` (without one outside its prefix, without both anywhere);
+    * a pipeline that loads masks has no step that moves pictures and boxes without them
+      (:func:`.segmentation_checks.refuse_left_masks`);
     * a data set without a sample is an error.
 
     Labels follow ``metainfo.classes``. mmdet's ``CocoMetric`` with an ``ann_file`` numbers by the file's order instead:
@@ -232,7 +234,8 @@ class CheckedAnnotations(BaseDataset):
         return coco
 
     def full_init(self) -> None:
-        """Load, filter and store as the parent does."""
+        """Load, filter and store as the parent does, unless the pipeline leaves masks behind."""
+        refuse_left_masks(self.pipeline)
         with collection_paused(), expecting_form(lambda: str(self.ann_file)):
             super().full_init()
 

@@ -59,6 +59,7 @@ _LARGEST_EXACT = 2**53  # greater numbers cannot be told from their neighbours
 _MOT15_COLUMNS = 10
 _ROW = "frame,id,x,y,w,h,score (or mark)[,class,visibility]"
 _REQUIRED_COLUMNS = 7
+_MOTS_COLUMNS = 6  # of a mask in place of a box; see mots_text
 _RESULT_FORMAT = "%d,%d,%.5f,%.5f,%.5f,%.5f,%.6f,%d,%d,%d"
 
 
@@ -245,6 +246,15 @@ def _result_rows(table: MotTable) -> FloatArray:
     return np.column_stack([column[order] for column in columns])
 
 
+def is_mots_row(line: str) -> bool:
+    """Return whether a line is a row of a mask, as :mod:`clmot_qd.datasets.mots_text` has it, or a damaged one.
+
+    Such are five numbers and the runs, which are text; they may be separated by commas, and the numbers may be any.
+    """
+    *numbers, runs = line.replace(",", " ").split() or [""]
+    return len(numbers) == _MOTS_COLUMNS - 1 and all(map(_is_number, numbers)) and not _is_number(runs)
+
+
 def find_duplicate(frames: IntArray, ids: IntArray) -> int | None:
     """Return the first row whose (frame, identity) stands in an earlier row as well, or None."""
     order = np.lexsort((ids, frames))  # stable: equal pairs stay in the order of their rows
@@ -283,6 +293,9 @@ def _read_numbers(path: PathLike, required: int) -> tuple[FloatArray, IntArray]:
     if first is None:
         return np.empty((0, required)), np.empty(0, dtype=np.int64)
     number, line = first
+    if _separator(line) is None and is_mots_row(line):
+        what = "a mask (frame id class height width runs), no box"
+        raise InputError(f"{path}:{number}: {what}; score MOTS by --iou-type segm, convert it by mots20 or kitti-mots")
     columns = len(line.split(_separator(line)))
     if columns < required:
         raise InputError(f"{path}:{number}: {columns} columns; a row needs {required} or more: {_ROW}")

@@ -3,20 +3,60 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from logging import WARNING
 from typing import Any
 
+import mmcv.transforms as of_mmcv
+import mmdet.datasets.transforms as of_mmdet
 from mmengine.logging import print_log
 
 from clmot_qd.errors import InputError
 from clmot_qd.masks import RleMasks, has_segmentation, read_segmentation
 
+# Steps that move the picture and its boxes and leave masks where they are, or stop at the first one -> what to take.
+# Subclasses may do better, as mmdet's of mmcv's do.
+LEAVING_MASKS = {
+    of_mmcv.CenterCrop: "mmdet's RandomCrop",
+    of_mmcv.Pad: "mmdet's Pad",
+    of_mmcv.RandomFlip: "mmdet's RandomFlip",
+    of_mmcv.Resize: "mmdet's Resize",
+    of_mmdet.RandomAffine: "TrackRandomAffine",
+    of_mmdet.RandomCenterCropPad: "mmdet's RandomCrop",
+    of_mmdet.RandomShift: "TrackRandomAffine",
+}
+
 
 def loads_masks(pipeline: Any) -> bool:
     """Whether a step of the pipeline, however deep, is ``LoadTrackMasks``; mmdet's own loaders go by mmdet's rules."""
-    steps = getattr(pipeline, "transforms", ())
-    return any(getattr(step, "needs_sound_masks", False) or loads_masks(step) for step in steps)
+    return any(getattr(step, "needs_sound_masks", False) for step in _steps(pipeline))
+
+
+def refuse_left_masks(pipeline: Any) -> None:
+    """Refuse steps that move pictures and boxes but not masks, in a pipeline that loads masks in whatever way.
+
+    Raises:
+        InputError: Naming the step and what to take instead.
+    """
+    steps = list(_steps(pipeline))
+    if not any(getattr(step, "needs_sound_masks", False) or getattr(step, "with_mask", False) for step in steps):
+        return
+    for step in steps:
+        other = LEAVING_MASKS.get(type(step))
+        if isinstance(step, of_mmdet.Albu) and {"gt_bboxes", "gt_masks"} & set(step.keymap_to_albu) == {"gt_bboxes"}:
+            other = "a keymap with gt_masks='masks'"
+        if other:
+            name = f"{type(step).__module__.split('.')[0]}'s {type(step).__name__}"
+            raise InputError(f"pipeline: {name} moves pictures and boxes but not their masks: take {other} instead")
+
+
+def _steps(pipeline: Any) -> Iterator[Any]:
+    """All steps of a pipeline, those within other steps too."""
+    branches = getattr(pipeline, "branch_pipelines", {}).values()
+    inner = getattr(pipeline, "resize", None)  # of RandomResize and the like, but a method elsewhere
+    for step in (*getattr(pipeline, "transforms", ()), *branches, *([inner] if hasattr(inner, "transform") else [])):
+        yield step
+        yield from _steps(step)
 
 
 def check_segmentations(path: str | os.PathLike[str], dataset: dict[str, Any], categories: Collection[Any]) -> None:

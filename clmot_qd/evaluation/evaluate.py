@@ -6,6 +6,8 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
+import numpy as np
+
 from clmot_qd.datasets.mot_text import MotTable, empty_table
 from clmot_qd.errors import InputError
 from clmot_qd.evaluation.backends import BACKENDS, OVERALL, Backend, Counts, require_backends
@@ -14,6 +16,8 @@ from clmot_qd.evaluation.mask_tables import ready_masks, require_masks
 from clmot_qd.evaluation.protocols import Protocol, get_protocol, require_iou_type
 from clmot_qd.evaluation.scores import CLASS_AGNOSTIC, CLASS_MEAN, DETECTION_AVERAGE, TrackScores, named_for
 from clmot_qd.evaluation.scoring_input import MaskOverlaps, Overlaps, Rules, check_tracks, prepare
+
+_SHOWN = 8  # classes in a message
 
 # Row (a class, or CLASS-AGNOSTIC) -> what counts in it.
 Plan = dict[str, Rules]
@@ -44,7 +48,9 @@ def evaluate_tracks(
             protocol; an empty list takes none.
         backends: Names out of :data:`~clmot_qd.evaluation.backends.BACKENDS`.
         iou_thr: Least IoU of a match, in (0, 1]; None takes the protocol's. HOTA has its own series of thresholds.
-        progress: Is given one line per sequence, and one about masks that had to be changed.
+        progress: Is given one line per sequence, one about masks that had to be changed, and at the end one about
+            predictions of classes that are not scored, unless that is usual: other classes than those that ``classes``
+            chooses as long as some prediction is of these, and those on which the protocol counts nothing.
         protocol: Name of one of :data:`~clmot_qd.evaluation.protocols.PROTOCOLS`.
         jobs: How many processes share the sequences.
         iou_type: None or ``bbox``, or ``segm`` for the overlap of masks, which ``truth`` and ``tracks`` need then.
@@ -63,10 +69,14 @@ def evaluate_tracks(
         raise InputError(f"jobs is {jobs}; give the number of processes, 1 or more")
     require_backends(backends)
     rules = get_protocol(protocol)
+    chosen = classes is not None
     require_iou_type(iou_type or "bbox", rules if iou_type is None else None)
     iou_type = iou_type or "bbox"
     names = list(rules.classes or truth.occurring_classes()) if classes is None else list(classes)
+    if not chosen:
+        truth.class_numbers(names, f"protocol {protocol} scores it: choose other classes (--classes)")
     _check(truth, tracks, names, rules)
+    unscored = _unscored(truth, tracks, names, rules, chosen)
     if iou_type == "segm":
         require_masks(truth, tracks)
         truth, tracks, repairs = ready_masks(truth, tracks, rules.disjoint_masks)
@@ -74,6 +84,8 @@ def evaluate_tracks(
             progress(str(repairs))
     plans = plan_rows(truth, rules, names, distractors, iou_thr)
     counts = _count_all(truth, tracks, plans, tuple(backends), jobs, progress, iou_type)
+    if unscored:  # last, where it stands beside the tables that it explains
+        progress(unscored)
     easier = {level: _join(counts[level], names, rules, backends, {}, iou_type) for level in rules.easier_levels}
     return _join(counts[OVERALL], names, rules, backends, easier, iou_type)
 
@@ -88,6 +100,26 @@ def _check(truth: GroundTruth, tracks: Mapping[str, MotTable], classes: Sequence
         if len(classes) > 1 and (found.class_ids == -1).any():
             raise InputError(f"{sequence}: predictions without a class cannot be scored for {', '.join(classes)}")
         check_tracks(sequence, truth.sequences[sequence], found)
+
+
+def _unscored(
+    truth: GroundTruth, tracks: Mapping[str, MotTable], classes: Sequence[str], protocol: Protocol, chosen: bool
+) -> str:
+    """Return one line about predictions that no row counts because of their class; empty where that is usual."""
+    found = np.concatenate([empty_table().class_ids, *(table.class_ids for table in tracks.values())])
+    left = found[~np.isin(found, (*truth.class_numbers(classes), -1))]
+    usual = truth.known_numbers((*protocol.distractors, *protocol.regions))
+    if len(left) == 0 or (len(left) < len(found) and (chosen or np.isin(left, usual).all())):
+        return ""
+    names = {number: name for name, number in truth.categories.items()}
+    numbers, counts = np.unique(left, return_counts=True)
+    parts = [f"{names.get(number, f'number {number}')} {count}" for number, count in zip(numbers.tolist(), counts)]
+    what = f"{len(left)} of {len(found)} predictions are of classes that are not scored ({_listed(parts)})"
+    return f"{what}; scored: {_listed(classes)}; check the predictions' class numbers, or choose other classes"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:_SHOWN]) + (", ..." if len(words) > _SHOWN else "")
 
 
 def plan_rows(

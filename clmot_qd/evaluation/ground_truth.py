@@ -62,15 +62,20 @@ class GroundTruth:
     sequences: Mapping[str, SequenceTruth]
     frame_index: Mapping[tuple[int, int], tuple[str, int]] = field(default_factory=dict)
 
-    def class_numbers(self, names: Sequence[str]) -> list[int]:
+    def class_numbers(self, names: Sequence[str], asked: str = "") -> list[int]:
         """Return the numbers of classes.
+
+        Args:
+            names: Of the classes.
+            asked: Who asks for them and what to set, for names that the user did not write.
 
         Raises:
             InputError: A name that the source does not have.
         """
         for name in names:
             if name not in self.categories:
-                raise InputError(f"{self.source}: no class {name!r}; it has {', '.join(self.categories)}")
+                end = f"; {asked}" if asked else ""
+                raise InputError(f"{self.source}: no class {name!r}; it has {', '.join(self.categories)}{end}")
         return [self.categories[name] for name in names]
 
     def known_numbers(self, names: Sequence[str]) -> list[int]:

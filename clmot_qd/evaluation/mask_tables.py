@@ -49,7 +49,8 @@ def require_masks(truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
             raise InputError(f"{truth.source}: {name} has no masks; read the ground truth with masks to score segm")
         found = tracks.get(name, empty_table())
         if found.masks is None and len(found):
-            raise InputError(f"{name}: predictions without masks cannot be scored with iou_type segm; set it to bbox")
+            what = "the predictions have no masks, which iou_type segm compares"
+            raise InputError(f"{name}: {what}; read them with masks, from a file that has some")
         if len(found) and len(true.boxes):
             require_same_size(masks_of(found), masks_of(true.boxes).size, "the true ones", name)
 

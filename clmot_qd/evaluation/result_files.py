@@ -12,6 +12,9 @@ from clmot_qd.evaluation.ground_truth import GroundTruth, read_cocovid, read_mot
 from clmot_qd.evaluation.mots_truth import read_mots_root
 from clmot_qd.names import path_below
 
+#: What to do with the text file of one sequence.
+AS_FOLDER = "put it into a folder as SEQUENCE.txt, by the name of its sequence in the ground truth, and give the folder"
+
 
 def read_truth(
     path: PathLike, sequences: Sequence[str] | None = None, detector: str | None = None, masks: bool = False
@@ -63,8 +66,10 @@ def require_results(folder: PathLike, truth: GroundTruth) -> dict[str, Path]:
     """Return the text file of every sequence of the ground truth.
 
     Raises:
-        InputError: One is missing.
+        InputError: One is missing, or ``folder`` is a file.
     """
+    if Path(folder).is_file():
+        raise InputError(f"{folder}: a single file; {AS_FOLDER}")
     files = {name: _file(folder, name) for name in truth.sequences}
     missing = [file for file in files.values() if not file.is_file()]
     if missing:

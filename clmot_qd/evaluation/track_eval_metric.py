@@ -113,7 +113,8 @@ class TrackEvalMetric(GatheringMetric):
         usual = ("mot", "mots") if iou_type == "segm" else ("mot",)
         self.out_format = require_formats(usual if out_format is None else out_format)
         self.format_only = format_only
-        self._numbers = dict(zip(self.classes, self.truth.class_numbers(self.classes)))
+        asked = f"the evaluator ({type(self).__name__}) is to score it: set classes of val_evaluator and test_evaluator"
+        self._numbers = dict(zip(self.classes, self.truth.class_numbers(self.classes, asked)))
         self._warned = False
         if format_only:
             if out_dir is None:
@@ -140,7 +141,7 @@ class TrackEvalMetric(GatheringMetric):
 
         Raises:
             InputError: A frame that the annotation file does not have, a model that does not track, an identity that
-                stands twice in a frame.
+                stands twice in a frame, tracks without the masks that are to be scored or written.
         """
         for sample in data_samples:
             for frame in _get(sample, "video_data_samples"):
@@ -221,10 +222,20 @@ class TrackEvalMetric(GatheringMetric):
         masks = _encoded(tracks.get("masks"), place) if self._wants_masks() else None
         if masks is None and self.iou_type == "segm":
             raise InputError(f"{place}: the tracks have no masks to score with iou_type segm; take a model with masks")
+        if masks is None and self.out_dir is not None and len(_get(tracks, "bboxes")):
+            self._refuse_formats_of_masks(place)
         true = self.truth.sequences[sequence].boxes.masks
         if masks is not None and true is not None:
             require_same_size(masks, true.size, "the true ones", place)
         return masks
+
+    def _refuse_formats_of_masks(self, place: str) -> None:
+        """Say now that tracks without masks cannot be written, rather than after the last frame."""
+        of_masks = [name for name in self.out_format if FORMATS[name].of_masks]
+        if of_masks:
+            others = ",".join(name for name in self.out_format if name not in of_masks) or "mot"
+            what = f"the tracks have no masks, which out_format {of_masks[0]!r} is made of"
+            raise InputError(f"{place}: {what}; set test_evaluator.out_format={others}, or take a model with masks")
 
     def _wants_masks(self) -> bool:
         kept = self.out_dir is not None and any(FORMATS[name].keeps_masks for name in self.out_format)

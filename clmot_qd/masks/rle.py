@@ -40,10 +40,10 @@ class RleMasks:
     counts: npt.NDArray[np.object_]
 
     @classmethod
-    def of(cls, counts: Sequence[bytes], size: Sequence[int]) -> RleMasks:
-        """Compressed runs of pictures of ``size`` (height, width); they are not checked, see :mod:`.checks`."""
+    def of(cls, counts: Sequence[bytes | str], size: Sequence[int]) -> RleMasks:
+        """Compressed runs, bytes or text, of pictures of ``size`` (height, width); not checked, see :mod:`.checks`."""
         column = np.empty(len(counts), dtype=object)
-        column[:] = counts
+        column[:] = [runs.encode() if isinstance(runs, str) else runs for runs in counts]
         return cls((int(size[0]), int(size[1])), column)
 
     @classmethod
@@ -53,11 +53,18 @@ class RleMasks:
 
     @classmethod
     def of_bitmaps(cls, bitmaps: npt.NDArray[Any]) -> RleMasks:
-        """Encode (n, H, W) of bool or numbers, of which all but 0 belong to the mask."""
+        """Encode (n, H, W) of bool or numbers, of which all but 0 belong to the mask.
+
+        Raises:
+            InputError: Another shape, such as that of a single mask, or a pixel that is no number.
+        """
         from pycocotools import mask as mask_api
 
+        if np.ndim(bitmaps) != 3:
+            shape = tuple(np.shape(bitmaps))
+            raise InputError(f"bitmaps of the shape {shape}: they must be (n, H, W); give a single one as bitmap[None]")
         # One by one: copies of all of them at once are larger than all caches.
-        columns = (np.asfortranarray(bitmap != 0).view(np.uint8) for bitmap in bitmaps)
+        columns = (_filled(bitmap).view(np.uint8) for bitmap in bitmaps)
         return cls.of([mask_api.encode(one)["counts"] for one in columns], bitmaps.shape[1:])
 
     @classmethod
@@ -76,8 +83,10 @@ class RleMasks:
         """Join masks of one size; at least one part. (The name is that of ``InstanceData.cat``.)
 
         Raises:
-            InputError: Parts of different sizes.
+            InputError: Parts of different sizes, or none.
         """
+        if not parts:
+            raise InputError("no masks to join, whose size would be that of the result; take RleMasks.empty(size)")
         for part in parts:
             if part.size != parts[0].size:
                 raise InputError(f"masks of {_text(part.size)} and of {_text(parts[0].size)} pixels in one video")
@@ -183,6 +192,14 @@ class RleMasks:
             raise InputError(f"masks of {_text(self.size)} pixels are compared with masks of {_text(others.size)}")
         overlap = np.asarray(mask_api.iou(self._coded(), others._coded(), [int(of_own_area)] * len(others)))
         return np.nan_to_num(overlap, nan=0.0)  # empty masks
+
+
+def _filled(bitmap: npt.NDArray[Any]) -> Bitmaps:
+    """Where (H, W) is not 0, columns first in memory."""
+    filled = np.asfortranarray(bitmap != 0)
+    if np.asarray(bitmap).dtype.kind == "f" and np.isnan(bitmap).any():
+        raise InputError("bitmaps have NaN among their pixels; give 0 where there is no mask")
+    return filled
 
 
 def _crop(runs: Sequence[int], box: Sequence[int], height: int) -> Bitmaps:

@@ -133,7 +133,7 @@ def test_a_threshold_takes_detections_away_before_they_are_tracked(project: dict
 def test_a_class_that_is_not_kept_is_left_out(project: dict[str, Any]) -> None:
     name = open_project(project).classes[0]
     assert len(open_project(project, keep_classes=[name]).update(FRAMES[0])) > 0
-    with pytest.raises(InputError, match="keep_classes: 'bus' is none of the classes"):
+    with pytest.raises(InputError, match=r"keep_classes \(--classes\): 'bus' is none of the classes"):
         open_project(project, keep_classes=["bus"])
 
 

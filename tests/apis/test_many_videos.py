@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from forked_processes import run_forked
-from stub_session import SquareSession, scene
+from stub_session import MaskedSquareSession, SquareSession, scene
 
 from clmot_qd.apis import many_videos
 from clmot_qd.apis.many_videos import Job, expand_sources, is_finished, plan_jobs, share_out, track_each, track_shared
@@ -185,6 +185,14 @@ def test_finished_videos_are_left_out(clips: Path, tmp_path: Path, capsys: pytes
     assert not is_finished(plan_jobs(sources, out)[0], ["mot", "cocovid"])
     assert track_shared(lambda: pytest.fail("not needed"), sources, out, outputs=["mot"], skip_finished=True)
     assert many_videos.plan_jobs(sources, out)[0].error is None
+
+
+def test_finished_texts_are_left_out(clips: Path, tmp_path: Path) -> None:
+    out, sources = tmp_path / "out", expand_sources([str(clips)])
+    assert track_shared(MaskedSquareSession, sources, out, pictures=False)
+    assert {path.name for path in out.glob("*/*")} == {"tracks.txt", "tracks_mots.txt"}
+    options = dict(skip_finished=True, pictures=False)
+    assert track_shared(lambda: pytest.fail("not needed"), sources, out, **options)
 
 
 def test_processes_share_the_videos(clips: Path, tmp_path: Path) -> None:

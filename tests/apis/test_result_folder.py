@@ -134,6 +134,7 @@ class Model:
 
     checkpoint_note = "loaded"
     device = "none"
+    gives_masks = True
     order: list[str]
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -160,6 +161,8 @@ def test_live_sources_are_opened_after_the_model_was_loaded(
         (["--max-frames", "0"], "max_frames = 0"),
         (["--fps", "-1"], "fps = -1"),
         (["--out-dir", "FILE"], "cannot be used as a folder"),
+        (["--outputs", "mots", "cocovid", "--show", "mask"], r"--show\) is about pictures, .*\(mots, cocovid\) is one"),
+        (["--no-video", "--show", "id"], r"\(--show\) is about pictures, and no output \(mot\) is one; leave it out"),
     ],
 )
 def test_mistakes_are_told_before_the_model_is_loaded(
@@ -171,6 +174,25 @@ def test_mistakes_are_told_before_the_model_is_loaded(
     with pytest.raises(InputError, match=message):
         main(["a.mp4", "--config", "c", "--checkpoint", "w", *options])
     assert Model.order == []
+
+
+@pytest.mark.parametrize(("options", "pictures"), [([], True), (["--no-video"], False)])
+@pytest.mark.parametrize("sources", [["a.mp4"], ["a.mp4", "b.mp4"]], ids=["one", "many"])
+def test_no_video_leaves_the_choice_of_texts_to_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: list[str], options: list[str], pictures: bool
+) -> None:
+    asked: list[dict[str, Any]] = []
+    main = track_video(monkeypatch)
+    monkeypatch.setattr(Model, "track", lambda self, *args, **options: asked.append(options) or [])
+    assert main([*sources, "--config", "c", "--checkpoint", "w", "--out-dir", str(tmp_path / "out"), *options]) == 0
+    assert [(one["outputs"], one["pictures"]) for one in asked] == [(None, pictures)] * len(sources)
+
+
+def test_no_video_is_not_said_beside_outputs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    main = track_video(monkeypatch)
+    with pytest.raises(SystemExit):
+        main(["a.mp4", "--config", "c", "--checkpoint", "w", "--no-video", "--outputs", "mot"])
+    assert "argument --outputs: not allowed with argument --no-video" in capsys.readouterr().err
 
 
 def track_video(monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -119,7 +119,7 @@ def test_an_error_before_the_first_frame_is_one_of_the_source(tmp_path: Path) ->
         (dict(score_thr="0.5"), "score_thr = '0.5': must lie between 0 and 1"),
         (dict(score_thr={"left": None}), "score_thr of 'left' = None"),
         (dict(keep_classes=3), "keep_classes = 3: give a list"),
-        (dict(keep_classes=[0]), "keep_classes: 0 is none of the classes"),
+        (dict(keep_classes=[0]), r"keep_classes \(--classes\): 0 is none of the classes"),
     ],
 )
 def test_options_of_the_wrong_kind_are_named(options: dict[str, Any], message: str) -> None:

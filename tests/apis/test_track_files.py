@@ -244,6 +244,11 @@ def test_large_pictures_are_made_small_before_they_are_kept(tmp_path: Path) -> N
         (dict(outputs=[]), "outputs"),
         (dict(outputs="mot"), "outputs = 'mot': give a list"),
         (dict(outputs=["mot", "mot"]), "different names"),
+        (
+            dict(show=["mask"], outputs=["mots", "cocovid"]),
+            r"show \(--show\) is about pictures, and no output \(mots, cocovid\) is one; leave it out, or add vi",
+        ),
+        (dict(show=["id"], pictures=False), r"no output \(mot\) is one"),
         (dict(fps=5000.0, outputs=["video"]), "fps = 5000"),
     ],
 )

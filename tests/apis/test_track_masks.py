@@ -167,12 +167,25 @@ def test_what_is_written_unless_one_asks(tmp_path: Path) -> None:
     assert not is_finished(Job("video", tmp_path / "boxes"), ("mot", "mots"))
 
 
+def test_texts_without_pictures(tmp_path: Path) -> None:
+    """What --no-video is: the masks are not lost with the pictures."""
+    names = [path.name for path in track(tmp_path / "masks", pictures=False)]
+    assert names == ["tracks.txt", "tracks_mots.txt"]
+    boxes = SquareSession().track(FRAMES[:2], tmp_path / "boxes", progress=silent, pictures=False)
+    assert [path.name for path in boxes] == ["tracks.txt"]
+    for name in ("masks", "boxes"):
+        assert is_finished(Job("video", tmp_path / name), None, pictures=False)
+        assert not is_finished(Job("video", tmp_path / name), None)
+    named = track(tmp_path / "named", pictures=False, outputs=["frames"])
+    assert [path.name for path in named] == ["frames"]
+
+
 @pytest.mark.parametrize(
     ("options", "asked"),
     [
         (dict(outputs=["mot", "mots"]), "output 'mots'"),
-        (dict(show=["id", "mask"]), "show = 'mask'"),
-        (dict(show=["mask"], outputs=["mots"]), "output 'mots'"),
+        (dict(show=["id", "mask"]), "show (--show) 'mask'"),
+        (dict(show=["mask"], outputs=["mots", "sheet"]), "output 'mots'"),
     ],
 )
 def test_masks_of_a_model_without_are_refused_before_anything_is_tracked(

@@ -100,7 +100,7 @@ def test_a_threshold_needs_no_class_names() -> None:
         (dict(score_thr=1.5), "score_thr = 1.5: must lie between 0 and 1"),
         (dict(score_thr={"left": -0.1}), "score_thr of 'left' = -0.1"),
         (dict(score_thr={"bus": 0.1}), r"score_thr: 'bus' is none of the classes \(left, right\)"),
-        (dict(keep_classes=["bus"]), r"keep_classes: 'bus' is none of the classes \(left, right\)"),
+        (dict(keep_classes=["bus"]), r"keep_classes \(--classes\): 'bus' is none of the classes \(left, right\)"),
         (dict(keep_classes=[]), "keep_classes: names no class"),
     ],
 )

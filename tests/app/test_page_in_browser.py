@@ -101,12 +101,9 @@ def server(model: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterat
     base = tmp_path_factory.mktemp("server")
     (base / "temporary").mkdir()
     (base / "cwd").mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     script = Path(__file__).with_name("watched_app.py")
-    limits = ["--max-mb", str(MAX_MB), "--max-seconds", str(MAX_SECONDS), "--port", port, "--device", "cpu"]
-    command = [sys.executable, str(script), str(base / "notes.txt"), str(REPOSITORY / "tools" / "app.py")]
+    limits = ["--max-mb", str(MAX_MB), "--max-seconds", str(MAX_SECONDS), "--device", "cpu"]
+    program = [sys.executable, str(script), str(base / "notes.txt"), str(REPOSITORY / "tools" / "app.py")]
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -118,12 +115,20 @@ def server(model: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "GRADIO_ALLOWED_PATHS": "/",
         "GRADIO_ANALYTICS_ENABLED": "True",
     }
-    with (base / "printed.txt").open("wb") as printed:
-        process = subprocess.Popen(
-            [*command, *model, *limits], cwd=base / "cwd", env=environment, stdout=printed, stderr=subprocess.STDOUT
-        )
+    for _ in range(3):  # somebody may take the port before the app does
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        command = [*program, *model, *limits, "--port", port]
+        with (base / "printed.txt").open("wb") as printed:
+            process = subprocess.Popen(
+                command, cwd=base / "cwd", env=environment, stdout=printed, stderr=subprocess.STDOUT
+            )
+        if _wait_for_page(process, base / "printed.txt"):
+            break
+    else:
+        pytest.fail((base / "printed.txt").read_text(encoding="utf-8"))
     try:
-        _wait_for_page(process, base / "printed.txt")
         root = next((base / "temporary").iterdir())
         served = Server(process, f"http://127.0.0.1:{port}/", base / "cwd", root)
         served.notes_before = len(served.notes)
@@ -172,13 +177,17 @@ def _keep_busy(server: Server) -> list[socket.socket]:
     return [told, silent]
 
 
-def _wait_for_page(process: subprocess.Popen[bytes], printed: Path) -> None:
+def _wait_for_page(process: subprocess.Popen[bytes], printed: Path) -> bool:
+    """Wait until the app serves its page; False if its port was taken."""
     for _ in range(1200):
         text = printed.read_text(encoding="utf-8")
         if "serving http" in text:
-            return
-        assert process.poll() is None, text
+            return True
+        if process.poll() is not None:
+            assert re.search(r"port \d+ cannot be used", printed.read_text(encoding="utf-8")), text
+            return False
         time.sleep(0.2)
+    process.kill()
     pytest.fail(f"the app did not start:\n{printed.read_text(encoding='utf-8')}")
 
 

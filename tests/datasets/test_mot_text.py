@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,14 @@ class TestDetections:
 def test_too_few_columns(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gt\.txt:1: 6 columns; a row needs 7 or more"):
         read_tracks(put(tmp_path, "1,1,2,3,4,5\n"))
+
+
+@pytest.mark.parametrize("read", [read_ground_truth, read_tracks, read_detections, read_ground_truth_rows])
+def test_masks_in_place_of_boxes(tmp_path: Path, read: Callable) -> None:
+    """MOTS20's gt.txt, of which the first row alone would say that a column is missing."""
+    message = r"gt\.txt:2: a mask \(frame id class height width runs\), no box; score MOTS by --iou-type segm, convert"
+    with pytest.raises(InputError, match=message):
+        read(put(tmp_path, "\n1 2001 2 48 64 PPYo1\n1 2002 2 48 64 k0\n"))
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -152,6 +152,13 @@ def test_masks_lie_on_what_they_were_made_of(tiny: Path) -> None:
         assert len(counts) <= 4  # others may stand before it, but no ground is seen
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_steps_that_leave_masks_behind_are_refused_when_the_data_set_is_built(tiny: Path, kind: str) -> None:
+    shifted = [*KINDS[kind], dict(type="RandomApply", transforms=[dict(type="RandomShift")])]
+    with pytest.raises(InputError, match="mmdet's RandomShift moves pictures and boxes but not their masks"):
+        build(tiny, kind, pipeline=shifted, check_files=False)
+
+
 def test_steps_are_found_however_deep() -> None:
     def pipeline(*steps: Any) -> Any:
         return DATASETS.build(dict(type="CocoDetectionDataset", lazy_init=True, pipeline=list(steps))).pipeline

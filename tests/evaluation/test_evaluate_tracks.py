@@ -156,6 +156,52 @@ class TestSeveralClasses:
             evaluate_tracks(self.both(), {"a": found}, classes=("pedestrian", "car"))
 
 
+class TestClassesThatAreNotScored:
+    """Their predictions vanish, which one line says after all others; not where it is usual."""
+
+    def told(self, *found: MotTable, truth: GroundTruth | None = None, **options) -> list[str]:
+        lines: list[str] = []
+        truth = truth or truth_of(*[two_objects()] * len(found))
+        tracks = dict(zip(truth.sequences, found))
+        evaluate_tracks(truth, tracks, backends=["trackeval"], progress=lines.append, **options)
+        scored = [line for line in lines if line.startswith("scored ")]
+        assert lines[: len(scored)] == scored
+        return lines[len(scored) :]
+
+    def test_nothing_is_left(self) -> None:
+        found = two_objects(class_id=3)
+        line = (
+            "40 of 40 predictions are of classes that are not scored (car 40); scored: pedestrian; check the "
+            "predictions' class numbers, or choose other classes"
+        )
+        assert self.told(found, found) == self.told(found, found, classes=["pedestrian"]) == [line]
+        unknown = self.told(two_objects(class_id=99))
+        assert unknown[0].startswith("20 of 20 predictions are of classes that are not scored (number 99 20); scored: ")
+        assert self.told(two_objects(class_id=7))[0].startswith("20 of 20 predictions")  # distractors alone
+
+    def test_something_is_left(self) -> None:
+        found = join(two_objects(), shifted(two_objects(class_id=3), 1000))
+        (line,) = self.told(found, two_objects(class_id=4))
+        assert line.startswith("40 of 60 predictions are of classes that are not scored (car 20, bicycle 20); scored: ")
+        assert self.told(found, two_objects(class_id=4), classes=["pedestrian"]) == []
+        assert len(self.told(found, protocol="plain")) == 1
+        assert self.told(found, truth=truth_of(found), protocol="plain") == []
+
+    def test_what_is_usual(self) -> None:
+        distractors = join(two_objects(), shifted(two_objects(class_id=7), 1000))
+        assert self.told(distractors) == []
+        assert len(self.told(distractors, protocol="plain")) == 1
+        assert self.told(two_objects(), two_objects(class_id=-1)) == []
+        assert self.told(make_table([], [], np.empty((0, 4)))) == []
+
+    def test_many_classes_are_not_all_named(self) -> None:
+        found = make_table(np.arange(1, 10), np.arange(9), np.ones((9, 4)), class_ids=np.arange(2, 11))
+        (line,) = self.told(found)
+        assert "9 of 9" in line
+        assert "(person_on_vehicle 1, car 1, bicycle 1, " in line
+        assert " occluder 1, ...); scored: pedestrian; " in line
+
+
 def join(one: MotTable, two: MotTable) -> MotTable:
     """Rows of both; the identities of ``two`` are other ones."""
     columns = {key: np.concatenate([value, two.columns()[key]]) for key, value in one.columns().items()}
@@ -231,6 +277,15 @@ class TestMistakes:
         with pytest.raises(InputError) as caught:
             evaluate_tracks(truth_of(two_objects()), tracks, **options)
         assert str(caught.value).startswith(message)
+
+    def test_a_class_that_only_the_protocol_names(self) -> None:
+        truth = GroundTruth("here", {"person": 1, "walker": 2}, truth_of(two_objects()).sequences)
+        for protocol, name in (("mot", "pedestrian"), ("kitti-mots", "car")):
+            asked = rf"protocol {protocol} scores it: choose other classes \(--classes\)"
+            with pytest.raises(InputError, match=f"here: no class '{name}'; it has person, walker; {asked}"):
+                evaluate_tracks(truth, {}, protocol=protocol, iou_type="bbox")
+        with pytest.raises(InputError, match=r"here: no class 'pedestrian'; it has person, walker$"):
+            evaluate_tracks(truth, {}, ["pedestrian"])
 
     def test_ground_truth_with_an_identity_twice(self) -> None:
         truth = truth_of(make_table([3, 3], [1, 1], np.ones((2, 4)), class_ids=[1, 1]))

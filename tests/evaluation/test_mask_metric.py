@@ -219,8 +219,33 @@ class TestMistakes:
             metric.process({}, [sample(predictions(), 1, masks=False)])
         metric.process({}, [sample(predictions().select(np.arange(0)), 2, masks=False)])
 
+    @pytest.mark.parametrize(
+        ("out_format", "told"),
+        [
+            (("mot", "mots", "cocovid"), r"'mots' is made of; set test_evaluator\.out_format=mot,cocovid, or"),
+            ("bdd100k-bitmasks", r"'bdd100k-bitmasks' is made of; set test_evaluator\.out_format=mot, or"),
+        ],
+    )
+    def test_files_of_masks_from_a_model_without(
+        self, ann_file: str, tmp_path: Path, out_format: Any, told: str
+    ) -> None:
+        """It is said in the first frame with a track; without a folder nothing is written, and formats do not count."""
+        options = {"protocol": "plain", "out_format": out_format}
+        metric = self.metric(ann_file, out_dir=str(tmp_path / "out"), **options)
+        metric.process({}, [sample(predictions().select(np.arange(0)), 1, masks=False)])
+        empty = sample(predictions(), 1, masks=False)
+        tracks = empty.video_data_samples[0].pred_track_instances
+        empty.video_data_samples[0].pred_track_instances = tracks[:0]
+        metric.process({}, [empty])
+        with pytest.raises(InputError, match=f"one, frame 2: the tracks have no masks, which out_format {told}"):
+            metric.process({}, [sample(predictions(), 2, masks=False)])
+        self.metric(ann_file, **options).process({}, [sample(predictions(), 2, masks=False)])
+        options["out_format"] = ("mot", "cocovid", "bdd100k")
+        metric = self.metric(ann_file, out_dir=str(tmp_path / "out"), **options)
+        metric.process({}, [sample(predictions(), 2, masks=False)])
+
     def test_masks_in_some_frames_alone(self, ann_file: str, tmp_path: Path) -> None:
-        metric = self.metric(ann_file, protocol="plain", out_dir=str(tmp_path / "out"), out_format="mots")
+        metric = self.metric(ann_file, protocol="plain", out_dir=str(tmp_path / "out"), out_format="cocovid")
         metric.process({}, [sample(predictions(), 1), sample(predictions(), 2, masks=False)])
         with pytest.raises(InputError, match="some frames of a video have masks, others have none"):
             metric.evaluate(1)

@@ -191,7 +191,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("found", "options", "message"),
         [
-            (replace(TWO, masks=None), {}, "a: predictions without masks cannot be scored with iou_type segm"),
+            (replace(TWO, masks=None), {}, "a: the predictions have no masks, which iou_type segm compares; read"),
             (
                 table([(0, 0, 10, 10)], [1], size=(40, 20)),
                 {},

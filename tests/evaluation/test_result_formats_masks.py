@@ -112,6 +112,17 @@ class TestRoundTrip:
         }
 
     @pytest.mark.parametrize("name", WITH_MASKS)
+    def test_a_video_without_frames(self, name: str, tmp_path: Path) -> None:
+        """As a part of the images of a data set leaves it: it has neither a size nor pictures, and needs none."""
+        data = mask_annotation()
+        data["videos"].append({"id": 7, "name": "bare"})
+        truth = read_scene(tmp_path, data)
+        FORMATS[name].write(place_of(name, tmp_path), truth, mask_tracks())
+        found = read_predictions(place_of(name, tmp_path), truth, name, masks=True)
+        assert len(found.pop("bare")) == 0
+        assert_same_masks(found, mask_tracks())
+
+    @pytest.mark.parametrize("name", WITH_MASKS)
     def test_a_video_without_tracks_is_of_its_own_size(self, name: str, tmp_path: Path, truth: GroundTruth) -> None:
         FORMATS[name].write(place_of(name, tmp_path), truth, {"b": mask_tracks()["b"]})
         found = read_predictions(place_of(name, tmp_path), truth, masks=True)["a"]

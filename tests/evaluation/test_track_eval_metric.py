@@ -238,7 +238,11 @@ def test_boxes_that_are_none_are_left_out_and_said_once(ann_file: str, monkeypat
         ({"classes": ("distractor",)}, "no box of distractor to score against"),
         ({"protocol": "kitti"}, "protocol: 'kitti' is unknown; choose from mot, mot20, bdd100k, mots20, kitti-mots"),
         ({"protocol": "waymo", "classes": ("car",)}, "no annotation has a 'difficulty'"),
-        ({"protocol": "bdd100k", "classes": None}, "no class 'rider'; it has pedestrian, car, distractor"),
+        (
+            {"protocol": "bdd100k", "classes": None},
+            "no class 'rider'; it has pedestrian, car, distractor; the evaluator (TrackEvalMetric) is to score it: set "
+            "classes of val_evaluator and test_evaluator",
+        ),
     ],
 )
 def test_wrong_configuration_is_found_before_testing(ann_file: str, options: dict, message: str) -> None:

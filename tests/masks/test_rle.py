@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -179,3 +180,34 @@ def test_masks_of_different_pictures_are_neither_joined_nor_compared() -> None:
         RleMasks.cat([one, two])
     with pytest.raises(InputError, match="5 x 4 pixels are compared with masks of 4 x 5"):
         one.iou(two)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (1, 4, 5, 1), (0,)])
+def test_bitmaps_of_another_shape_are_told(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=re.escape(f"bitmaps of the shape {shape}: they must be (n, H, W); give a")):
+        RleMasks.of_bitmaps(np.ones(shape))
+    assert RleMasks.of_bitmaps(np.ones((4, 5))[None]).areas().tolist() == [20]
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_pixels_that_are_no_number_are_told(kind: type) -> None:
+    bitmaps = np.zeros((2, 4, 5), kind)
+    bitmaps[1, 2:, 3] = 0.5
+    assert RleMasks.of_bitmaps(bitmaps).areas().tolist() == [0, 2]
+    bitmaps[1, 0, 0] = np.nan
+    with pytest.raises(InputError, match="bitmaps have NaN among their pixels"):
+        RleMasks.of_bitmaps(bitmaps)
+
+
+def test_runs_may_be_text() -> None:
+    masks = RleMasks.of_bitmaps(np.eye(4, dtype=bool).reshape(4, 2, 2))
+    again = RleMasks.of(masks.texts(), masks.size)
+    assert again.texts() == masks.texts()
+    assert list(again.counts) == list(masks.counts)
+    assert np.array_equal(again.bitmaps(), masks.bitmaps())
+    assert [dict(one) for one in again] == [dict(one) for one in masks]
+
+
+def test_nothing_is_not_joined() -> None:
+    with pytest.raises(InputError, match=r"no masks to join.*RleMasks.empty\(size\)"):
+        RleMasks.cat([])

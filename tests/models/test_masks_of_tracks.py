@@ -20,6 +20,7 @@ from quasi_dense_builder import BOXES, SIZE, build, frame, images, sample_of, to
 from clmot_qd.errors import InputError
 from clmot_qd.masks import RleMasks
 from clmot_qd.models.mot import detector_counts, mask_branch
+from clmot_qd.models.mot.mask_branch import require_masks
 from clmot_qd.models.mot.mask_pasting import grids_on_host, paste_grids, paste_tracked
 from clmot_qd.models.mot.video_tracker import VideoTracker
 
@@ -351,6 +352,31 @@ def test_objects_without_masks_are_told() -> None:
     for changes in (dict(), dict(train_masks_only=True)):
         with pytest.raises(InputError, match="add LoadTrackMasks"):
             build("mask-rcnn", **changes).loss(images(2), [sample_of(masked(), frame()), sample_of(frame(), frame())])
+
+
+@pytest.mark.parametrize("changes", [dict(), dict(train_masks_only=True)])
+@pytest.mark.parametrize("batch", [SIZE, (60, 90)])
+def test_masks_that_were_left_behind_by_their_picture_are_told(changes: dict, batch: tuple[int, int]) -> None:
+    """Though the batch may be as large as they are."""
+    shapes = dict(img_shape=(60, 90), batch_input_shape=batch)
+    model, key = build("mask-rcnn", **changes), masked([[60, 10, 92, 50]], img_path="clip/7.png", **shapes)
+    with pytest.raises(InputError) as error:
+        model.loss(images(), [sample_of(key, frame())])
+    assert str(error.value) == (
+        "clip/7.png: masks of 96 x 64 pixels for a picture of 90 x 60: a step of train_pipeline or of batch_augments "
+        "changes pictures but not their masks; take one that does, such as mmdet's Resize, RandomFlip, RandomCrop, Pad"
+    )
+
+
+def test_masks_padded_to_the_batch_are_taken() -> None:
+    key = masked(img_shape=(60, 90))
+    key.gt_instances.masks = key.gt_instances.masks.crop(np.array([0, 0, 90, 60]))
+    require_masks([key])
+    key.gt_instances.masks = key.gt_instances.masks.pad(SIZE)  # as pad_mask=True does
+    require_masks([key])
+    with pytest.raises(InputError, match="masks of 96 x 64 pixels"):
+        require_masks([masked([[10, 20, 30, 63]], img_shape=(60, 90))])
+    require_masks([masked([], img_shape=(60, 90), batch_input_shape=(60, 90))])  # nothing to be wrong
 
 
 @BOTH

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmdet.models import trackers
 from mmdet.structures.bbox import bbox_overlaps
 from mmengine.structures import InstanceData
 from quasi_dense_builder import BOXES, SIZE, build, frame, images, sample_of, total
 
 from clmot_qd.errors import InputError
 from clmot_qd.models.heads.quasi_dense_head import BACKGROUND
+from clmot_qd.models.mot.tracking_model import STOCK_NEEDS
 from clmot_qd.trackers import Tracks
 
 CROWD = np.random.default_rng(0).uniform(0, 60, (200, 1)) + np.array([0.0, 0, 14, 22])
@@ -293,6 +295,38 @@ def test_stock_trackers_that_need_other_parts_are_refused() -> None:
     with pytest.raises(InputError, match="SORTTracker works with a model that has 'reid'"):
         build(tracker=dict(type="SORTTracker"))
     build(tracker=dict(type="SORTTracker", reid=None))
+
+
+@pytest.mark.parametrize("arguments", [dict(), dict(reid=None)])
+def test_strong_sort_is_refused_with_and_without_reid(arguments: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="mmdet's StrongSORTTracker works with a model that has 'cmc', which Quasi"):
+        build(tracker=dict(type="StrongSORTTracker", motion=dict(type="KalmanFilter"), **arguments))
+
+
+@pytest.mark.parametrize("detector", ["faster-rcnn", "mask-rcnn"])
+def test_the_tracker_of_masktrack_rcnn_is_refused(detector: str) -> None:
+    with pytest.raises(InputError, match=r"MaskTrackRCNNTracker works with .* 'MaskTrackRCNN\.track_head'"):
+        build(detector, tracker=dict(type="MaskTrackRCNNTracker"))
+
+
+def test_derived_trackers_are_refused_for_the_track_they_inherit() -> None:
+    class Derived(trackers.SORTTracker):
+        pass
+
+    class Own(trackers.SORTTracker):
+        def track(self, *args: Any, **kwargs: Any) -> InstanceData:
+            raise NotImplementedError
+
+    with pytest.raises(InputError, match="mmdet's Derived works with a model that has 'reid'"):
+        build(tracker=dict(type=Derived))
+    build(tracker=dict(type=Derived, reid=None))
+    build(tracker=dict(type=Own))
+
+
+def test_each_tracker_of_mmdet_is_run_or_refused() -> None:
+    """One that is new there must be looked at."""
+    run = {"ByteTracker", "OCSORTTracker"}
+    assert set(trackers.__all__) - {"BaseTracker"} == run | set(STOCK_NEEDS)
 
 
 def test_public_detections_are_the_proposals() -> None:

@@ -36,7 +36,7 @@ def class_numbers(truth: GroundTruth) -> dict[int, int]:
 
 
 def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) -> None:
-    """Write a file for each frame of every video, also where nothing was found.
+    """Write a file for each frame of every video, also where nothing was found; a video without frames has none.
 
     A pixel that several masks claim goes to the one of the highest score. Empty masks are left out. Both are counted
     and told in one line. If not all identities of a video are in 1 to 65535, they are numbered anew.
@@ -50,8 +50,8 @@ def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) ->
     index = read_image_index(truth)
     numbers = class_numbers(truth)
     tables = exclusive_masks(path, truth, index, tracks)
-    files = {name: _files(path, index, name) for name in index.sequences}
-    sizes = {name: _size(index, name, tables.get(name)) for name in index.sequences}
+    files = {name: _files(path, index, name) for name in index.sequences if len(index.rows_of(name))}
+    sizes = {name: _size(index, name, tables.get(name)) for name in files}
     for name, table in tables.items():
         ids = fit_identities(path, name, table.ids, 1, LARGEST_ID)
         tables[name] = replace(with_classes(table, numbers), ids=ids)
@@ -59,8 +59,8 @@ def write(path: PathLike, truth: GroundTruth, tracks: Mapping[str, MotTable]) ->
             raise InputError(
                 f"{path}: {name}: more classes than bitmasks have numbers for; give an annotation file of less"
             )
-    for name in index.sequences:
-        _write_video(files[name], tables.get(name, empty_table()), sizes[name])
+    for name, pictures in files.items():
+        _write_video(pictures, tables.get(name, empty_table()), sizes[name])
 
 
 def _write_video(files: Mapping[int, Path], table: MotTable, size: Size) -> None:

@@ -11,20 +11,22 @@ from clmot_qd.errors import InputError
 from clmot_qd.evaluation.formats.entries import Entries
 from clmot_qd.evaluation.formats.image_index import ImageIndex
 from clmot_qd.evaluation.ground_truth import GroundTruth
+from clmot_qd.evaluation.result_files import AS_FOLDER
 from clmot_qd.files import read_json
 
 
-def read_list(path: PathLike, identity: str) -> Entries:
-    """Read a file that holds a list of boxes with an identity each.
+def read_list(path: PathLike, *keys: str) -> Entries:
+    """Read a file that holds a list of boxes, each with what the formats share and with ``keys``.
 
     Raises:
         InputError: It does not, or an entry lacks a key.
     """
     data = read_json(path)
     if not isinstance(data, list):
-        raise InputError(f"{path}: the top level is a {type(data).__name__}; it must be a list of predictions")
+        what = f"the top level is a {type(data).__name__}; it must be a list of predictions"
+        raise InputError(f"{path}: {what}; of track_video take tracks_mots.txt or tracks.txt: {AS_FOLDER}")
     entries = Entries(path, data)
-    for key in ("image_id", "category_id", "bbox", "score", identity):
+    for key in ("image_id", "category_id", "bbox", "score", *keys):
         entries.column(key)
     return entries
 

@@ -1,6 +1,7 @@
 """CocoVID predictions: a list of ``image_id, category_id, bbox, score, instance_id``, which pycocotools loads too.
 
-Tracks with masks have ``segmentation`` as well, as COCO has it: ``size`` and compressed ``counts``.
+Tracks with masks have ``segmentation`` as well, as COCO has it: ``size`` and compressed ``counts``. Files of others may
+have ``track_id`` in place of ``instance_id``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from itertools import repeat
 
 from clmot_qd.datasets.mot_text import MotTable, PathLike
 from clmot_qd.evaluation.formats.coco_lists import box_lines, image_rows, read_classes, read_list
-from clmot_qd.evaluation.formats.entries import find_rows
+from clmot_qd.evaluation.formats.entries import Entries, find_rows
 from clmot_qd.evaluation.formats.image_index import ImageIndex, read_image_index
 from clmot_qd.evaluation.formats.mask_column import read_masks
 from clmot_qd.evaluation.formats.masks import check_size, rle_texts
@@ -62,16 +63,23 @@ def read(path: PathLike, truth: GroundTruth, masks: bool = False) -> dict[str, M
     Raises:
         InputError: The file is malformed, or names an image or a category that the annotation file does not have.
     """
-    entries = read_list(path, "instance_id")
+    entries = read_list(path)
     index = read_image_index(truth)
+    ids = entries.identities(_identity_key(entries, index))
     images = find_rows(entries, "image_id", index.ids, truth.source)
     return by_sequence(
         entries,
         index,
         images,
-        entries.identities("instance_id"),
+        ids,
         entries.boxes("bbox"),
         read_masks(entries, "segmentation", index.sizes[images]) if masks else None,
         scores=entries.numbers("score"),
         class_ids=read_classes(entries, truth, index),
     )
+
+
+def _identity_key(entries: Entries, index: ImageIndex) -> str:
+    """Return ``track_id`` if entries have that alone; not where it may mean TAO, whose images have other numbers."""
+    others = entries.some("track_id") and not entries.some("instance_id")
+    return "track_id" if others and (index.ids == index.source_ids).all() else "instance_id"

@@ -93,10 +93,10 @@ class MaskBranch:
 
 
 def require_masks(samples: Sequence[DetDataSample]) -> None:
-    """Refuse objects without masks.
+    """Refuse objects without masks, and masks that stayed as they were when their picture was cut or scaled.
 
     Raises:
-        InputError: Naming the pipeline step that loads them.
+        InputError: Naming the pipeline step that loads them, or both sizes.
     """
     for sample in samples:
         if "masks" not in sample.gt_instances:
@@ -104,6 +104,30 @@ def require_masks(samples: Sequence[DetDataSample]) -> None:
                 "the detector has a mask head, but the training data come without masks: add LoadTrackMasks to "
                 "train_pipeline after the step that loads the annotations"
             )
+        _require_size(sample)
+
+
+def _require_size(sample: DetDataSample) -> None:
+    masks, meta = sample.gt_instances.masks, sample.metainfo
+    if "img_shape" not in meta or _fit(masks, meta["img_shape"], meta.get("batch_input_shape")):
+        return
+    height, width = meta["img_shape"][:2]
+    raise InputError(
+        f"{meta.get('img_path', 'train_pipeline')}: masks of {masks.width} x {masks.height} pixels for a picture "
+        f"of {width} x {height}: a step of train_pipeline or of batch_augments changes pictures but not their "
+        "masks; take one that does, such as mmdet's Resize, RandomFlip, RandomCrop, Pad"
+    )
+
+
+def _fit(masks: Any, shape: Sequence[int], batch_shape: Sequence[int] | None) -> bool:
+    """Whether masks are of a picture's size, or were padded with the batch (``pad_mask=True`` of the preprocessor)."""
+    (height, width), size = shape[:2], (masks.height, masks.width)
+    if not len(masks) or size == (height, width):
+        return True
+    if batch_shape is None or size != tuple(batch_shape):
+        return False
+    pixels = masks.to_ndarray()
+    return not pixels[:, height:].any() and not pixels[:, :, width:].any()
 
 
 def has_plain_masks(roi_head: Any) -> bool:

@@ -27,8 +27,13 @@ from clmot_qd.ops import fast_cpu_operators
 # A data set may give a whole video as one sample, whose feature maps would not fit into memory together.
 FRAMES_AT_ONCE = 8
 
-# Trackers of mmdet that call parts of the model: type -> attribute.
-STOCK_NEEDS = {"QuasiDenseTracker": "track_head", "StrongSORTTracker": "reid", "SORTTracker": "reid"}
+# Trackers of mmdet whose ``track`` calls parts of the model: class -> attribute.
+STOCK_NEEDS = {
+    "QuasiDenseTracker": "track_head",
+    "SORTTracker": "reid",
+    "StrongSORTTracker": "cmc",  # whether or not it has reid
+    "MaskTrackRCNNTracker": "MaskTrackRCNN.track_head",  # which has methods that ours has not
+}
 
 Feats = Sequence[Tensor]
 Config = dict[str, Any]
@@ -94,13 +99,15 @@ class TrackingModel(BaseMOTModel):
 
     def _require_parts_for_tracker(self) -> None:
         """Refuse mmdet's trackers that use parts of the model which this one does not have."""
-        needs = STOCK_NEEDS.get(type(self.tracker).__name__)
+        owner = next((kind for kind in type(self.tracker).__mro__ if "track" in vars(kind)), object)
+        needs = STOCK_NEEDS.get(owner.__name__)
         if needs == "reid" and not getattr(self.tracker, "with_reid", True):
             needs = None  # SORT by motion alone
         if needs and self._video_tracker is not None and self._video_tracker.is_stock and needs not in self.parts:
             raise InputError(
                 f"model.tracker: mmdet's {type(self.tracker).__name__} works with a model that has '{needs}', which "
-                f"{type(self).__name__} does not have; take BiSoftmaxTracker, JDETracker, ByteTracker or OCSORTTracker"
+                f"{type(self).__name__} does not have; take BiSoftmaxTracker, JDETracker, ByteTracker, OCSORTTracker "
+                "or SORTTracker with reid=None"
             )
 
     def train(self, mode: bool = True) -> TrackingModel:
