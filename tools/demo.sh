@@ -56,4 +56,4 @@ step "5/5  what the training taught: the same detections with the trained embedd
   --cfg-options "${options[@]}"
 
 step "done. Look at"
-printf '  %s\n' "$OUT/tracked/tracks.mp4" "$OUT/tracked/contact_sheet.png" "$OUT/tracked/tracks.txt" "$OUT/comparison.json"
+printf '  %s\n' "$OUT/tracked/tracks.mp4" "$OUT/tracked/contact_sheet.png" "$OUT"/tracked/tracks*.txt "$OUT/comparison.json"
