@@ -138,7 +138,7 @@ def _row(text: str, first_frame: int, place: str) -> tuple[list[int], str]:
 
 def _number(text: str, name: str, place: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
-        raise InputError(f"{place}: {name} {text!r} is no whole number; a row is {_ROW}")
+        raise InputError(f"{place}: {name} {text!r} is no whole number from 0; a row is {_ROW}")
     return int(text)
 
 
