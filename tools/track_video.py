@@ -32,8 +32,33 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--config", required=True, help="path, or name of a packaged configuration")
     parser.add_argument("--checkpoint", required=True, help="trained weights")
-    parser.add_argument("--out-dir", help="where the results go (default: tracked/NAME); of many videos OUT_DIR/NAME")
-    files = parser.add_mutually_exclusive_group()
+    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
+    parser.add_argument(
+        "--trust-checkpoint",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
+    )
+    parser.add_argument("--max-frames", type=int, help="stop after this many frames")
+    parser.add_argument(
+        "--reconnect",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="end a stream or camera that gave no frame for so long (default: %(default)g)",
+    )
+    _add_outputs(parser)
+    _add_tracks(parser)
+    _add_network(parser)
+    _add_many_videos(parser)
+    return parser.parse_args(argv)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is written")
+    group.add_argument("--out-dir", help="where the results go (default: tracked/NAME); of many videos OUT_DIR/NAME")
+    files = group.add_mutually_exclusive_group()
     files.add_argument(
         "--outputs",
         nargs="+",
@@ -44,7 +69,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     files.add_argument(
         "--no-video", action="store_true", help="write no pictures: mot alone, and mots of models with masks"
     )
-    parser.add_argument(
+    group.add_argument(
         "--show",
         nargs="*",
         choices=SHOWN,
@@ -52,57 +77,50 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"of each track, of {', '.join(SHOWN)} (default: all; the class where there are several); without box and "
         "mask, both are drawn",
     )
-    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
-    parser.add_argument(
-        "--batch-size", type=int, metavar="N", help="frames detected at once (default: 4 of a file on a GPU, else 1)"
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("float32", "float16", "bfloat16"),
-        default="float32",
-        help="of the network's layers; float16 needs a GPU (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--compile", action="store_true", help="compile the network's layers: a slow start, then faster (long videos)"
-    )
-    parser.add_argument(
+    group.add_argument("--fps", type=float, help="frame rate of the video file (default: the source's)")
+
+
+def _add_tracks(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what is tracked")
+    group.add_argument(
         "--conf-thr", type=float, help="least score of a detection to be tracked: sets the limits of the config"
     )
-    parser.add_argument(
+    group.add_argument(
         "--score-thr",
         nargs="+",
         metavar="SCORE",
         help="leave out detections below this score, or of single classes: car=0.5 person=0.3",
     )
-    parser.add_argument("--classes", nargs="+", metavar="NAME", help="give out the tracks of these classes alone")
-    parser.add_argument("--max-frames", type=int, help="stop after this many frames")
-    parser.add_argument("--fps", type=float, help="frame rate of the video file (default: the source's)")
-    parser.add_argument(
-        "--reconnect",
-        type=float,
-        default=30.0,
-        metavar="SECONDS",
-        help="end a stream or camera that gave no frame for so long (default: %(default)g)",
+    group.add_argument("--classes", nargs="+", metavar="NAME", help="give out the tracks of these classes alone")
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how the network runs")
+    group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
+    group.add_argument(
+        "--batch-size", type=int, metavar="N", help="frames detected at once (default: 4 of a file on a GPU, else 1)"
     )
-    parser.add_argument(
-        "--skip-finished", action="store_true", help="of many videos leave out those whose results are there"
+    group.add_argument(
+        "--precision",
+        choices=("float32", "float16", "bfloat16"),
+        default="float32",
+        help="of the network's layers; float16 needs a GPU (default: %(default)s)",
     )
-    parser.add_argument(
+    group.add_argument(
+        "--compile", action="store_true", help="compile the network's layers: a slow start, then faster (long videos)"
+    )
+
+
+def _add_many_videos(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("many videos")
+    group.add_argument("--skip-finished", action="store_true", help="leave out those whose results are there")
+    group.add_argument(
         "--launcher",
         choices=["none", "pytorch", "slurm", "mpi"],
         default="none",
-        help="of many videos: what started the processes that share them (torchrun, srun, mpirun)",
+        help="what started the processes that share them (torchrun, srun, mpirun)",
     )
-    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--cfg-options", nargs="+", metavar="KEY=VALUE", help="change keys of the configuration")
-    parser.add_argument(
-        "--trust-checkpoint",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="load this checkpoint even if it runs code: only from somebody you trust; repeatable",
-    )
-    return parser.parse_args(argv)
+    group.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
